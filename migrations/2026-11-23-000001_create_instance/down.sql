@@ -1,0 +1,1 @@
+DROP TABLE everpost_instance;

@@ -1,0 +1,56 @@
+//! The JSON-LD contexts of what we emit: the terms that Mastodon emits and reads, and no context of our own.
+
+use serde_json::{Value, json};
+
+/// The ActivityStreams context, which every document needs.
+pub const ACTIVITYSTREAMS: &str = "https://www.w3.org/ns/activitystreams";
+
+/// Public addressing, spelled out because Pixelfed compares the literal.
+pub const PUBLIC: &str = "https://www.w3.org/ns/activitystreams#Public";
+
+/// Context of Notes and of everything that holds one.
+pub fn note() -> Value {
+    json!([
+        ACTIVITYSTREAMS,
+        {
+            "ostatus": "http://ostatus.org#",
+            "conversation": "ostatus:conversation",
+            "sensitive": "as:sensitive",
+            "toot": "http://joinmastodon.org/ns#",
+            "gts": "https://gotosocial.org/ns#",
+            "interactionPolicy": { "@id": "gts:interactionPolicy", "@type": "@id" },
+            "canQuote": { "@id": "gts:canQuote", "@type": "@id" },
+            "automaticApproval": { "@id": "gts:automaticApproval", "@type": "@id" },
+            "Hashtag": "as:Hashtag",
+            "blurhash": "toot:blurhash",
+            "focalPoint": { "@container": "@list", "@id": "toot:focalPoint" }
+        }
+    ])
+}
+
+/// Context of actors.
+pub fn actor() -> Value {
+    json!([
+        ACTIVITYSTREAMS,
+        "https://w3id.org/security/v1",
+        "https://purl.archive.org/socialweb/webfinger",
+        "https://www.w3.org/ns/cid/v1",
+        {
+            "manuallyApprovesFollowers": "as:manuallyApprovesFollowers",
+            "toot": "http://joinmastodon.org/ns#",
+            "featured": { "@id": "toot:featured", "@type": "@id" },
+            "featuredTags": { "@id": "toot:featuredTags", "@type": "@id" },
+            "alsoKnownAs": { "@id": "as:alsoKnownAs", "@type": "@id" },
+            "schema": "http://schema.org#",
+            "PropertyValue": "schema:PropertyValue",
+            "value": "schema:value",
+            "discoverable": "toot:discoverable",
+            "indexable": "toot:indexable"
+        }
+    ])
+}
+
+/// Context of plain collections and tombstones.
+pub fn plain() -> Value {
+    Value::from(ACTIVITYSTREAMS)
+}

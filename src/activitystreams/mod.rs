@@ -1,0 +1,9 @@
+//! The wire vocabulary: how accounts and posts look to other servers. JSON from domain values, no I/O.
+//!
+//! Spec spellings (`attributedTo`, `alsoKnownAs`) live in this room only.
+//! Must never know the database, HTTP, or who is asking. Start with `render.rs`.
+
+pub mod context;
+pub mod discovery;
+pub mod render;
+pub mod vocabulary;

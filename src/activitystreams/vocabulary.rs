@@ -1,0 +1,239 @@
+//! The objects, actors, activities and collections that we emit, field by field as they go over the wire.
+//!
+//! Fields that the rules want "always" have no `skip_serializing_if`: strict readers need arrays to be arrays.
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// A post on the wire.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Note {
+    /// Present at the top of a document only.
+    #[serde(rename = "@context", skip_serializing_if = "Option::is_none")]
+    pub context_terms: Option<Value>,
+    /// The Note's id, which is the URL that answers with it.
+    pub id: String,
+    /// Always `Note`, long posts too.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Our own page first, a plain string; then the links to the origin.
+    pub url: Vec<Value>,
+    /// The actor's id.
+    pub attributed_to: String,
+    /// Publish time, to the second, in UTC.
+    pub published: String,
+    /// Time of the last edit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated: Option<String>,
+    /// Who it is to.
+    pub to: Vec<String>,
+    /// Who else.
+    pub cc: Vec<String>,
+    /// The content warning, plain text.
+    pub summary: Option<String>,
+    /// Whether media are hidden at first.
+    pub sensitive: bool,
+    /// The id of the Note that it answers: ours, a string, or null.
+    pub in_reply_to: Option<String>,
+    /// HTML.
+    pub content: String,
+    /// The same HTML under its language.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_map: Option<Value>,
+    /// Media.
+    pub attachment: Vec<Document>,
+    /// Hashtags; never mentions.
+    pub tag: Vec<Tag>,
+    /// The conversation's URL.
+    pub context: String,
+    /// The same, by which Mastodon groups.
+    pub conversation: String,
+    /// The replies collection: its id, or with its first page.
+    pub replies: Value,
+    /// The likes collection.
+    pub likes: Value,
+    /// The shares collection.
+    pub shares: Value,
+    /// Who may quote it.
+    pub interaction_policy: Value,
+}
+
+/// A media file of a Note.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Document {
+    /// `Document`, which every server accepts.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Media type.
+    pub media_type: String,
+    /// Where the file is, on our host.
+    pub url: String,
+    /// Alternative text.
+    pub name: Option<String>,
+}
+
+/// A hashtag of a Note.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tag {
+    /// `Hashtag`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Its page here.
+    pub href: String,
+    /// With `#`.
+    pub name: String,
+}
+
+/// The activity that announced a Note.
+#[derive(Clone, Debug, Serialize)]
+pub struct Create {
+    /// Present at the top of a document only.
+    #[serde(rename = "@context", skip_serializing_if = "Option::is_none")]
+    pub context_terms: Option<Value>,
+    /// The Note's id and `/activity`.
+    pub id: String,
+    /// `Create`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The actor's id.
+    pub actor: String,
+    /// The Note's own publish time.
+    pub published: String,
+    /// As the Note.
+    pub to: Vec<String>,
+    /// As the Note.
+    pub cc: Vec<String>,
+    /// The Note.
+    pub object: Note,
+}
+
+/// An account on the wire.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Actor {
+    /// The terms.
+    #[serde(rename = "@context")]
+    pub context_terms: Value,
+    /// The actor's id.
+    pub id: String,
+    /// `Person`, `Service` or `Application`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The handle's local part.
+    pub preferred_username: String,
+    /// `user@domain` (FEP-2c59, R-14).
+    pub webfinger: String,
+    /// Display name; absent rather than empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Bio; absent rather than empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
+    /// Its page, on the same host.
+    pub url: String,
+    /// When it was made here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub published: Option<String>,
+    /// Where activities are sent.
+    pub inbox: String,
+    /// What it published.
+    pub outbox: String,
+    /// Who follows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub followers: Option<String>,
+    /// Whom it follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub following: Option<String>,
+    /// Its pins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub featured: Option<String>,
+    /// Its featured hashtags.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub featured_tags: Option<String>,
+    /// The server's shared inbox.
+    pub endpoints: Value,
+    /// One RSA key, an object.
+    pub public_key: Value,
+    /// The Ed25519 key as a Multikey (FEP-521a, R-23).
+    pub assertion_method: Vec<Value>,
+    /// Whether follows wait for approval; explicit for Pixelfed.
+    pub manually_approves_followers: bool,
+    /// Whether servers may suggest it.
+    pub discoverable: bool,
+    /// Whether servers may index its posts.
+    pub indexable: bool,
+    /// The account at the origin.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also_known_as: Vec<String>,
+    /// Rows of the profile's table.
+    pub attachment: Vec<Value>,
+    /// No custom emoji yet; an array, because strict readers need one.
+    pub tag: Vec<Value>,
+    /// Avatar.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub icon: Option<Value>,
+    /// Header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<Value>,
+}
+
+/// A collection or one of its pages.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Collection {
+    /// Present at the top of a document only.
+    #[serde(rename = "@context", skip_serializing_if = "Option::is_none")]
+    pub context_terms: Option<Value>,
+    /// The URL that answers with it.
+    pub id: String,
+    /// `Collection`, `OrderedCollection` or one of their pages.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Whose it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attributed_to: Option<String>,
+    /// The collection that a page belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<String>,
+    /// How many items there are in all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_items: Option<i64>,
+    /// The first page, or its URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first: Option<Value>,
+    /// The last page's URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<String>,
+    /// The page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prev: Option<String>,
+    /// The page after; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// Items of an unordered collection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub items: Option<Vec<Value>>,
+    /// Items of an ordered collection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ordered_items: Option<Vec<Value>>,
+}
+
+/// What stands where an object was.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tombstone {
+    /// The terms.
+    #[serde(rename = "@context")]
+    pub context_terms: Value,
+    /// The id of what was there.
+    pub id: String,
+    /// `Tombstone`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// What was there.
+    pub former_type: &'static str,
+    /// Since when it is gone.
+    pub deleted: String,
+}

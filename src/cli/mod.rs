@@ -1,0 +1,203 @@
+//! The command line: every subcommand, what it prints, and its exit code.
+//!
+//! 0 done, 1 failure, 2 nothing readable, 3 loss under `--strict`, 64 wrong usage. With `--json` the object is the only standard output.
+
+mod accounts;
+mod domains;
+mod import;
+mod output;
+mod posts;
+
+use crate::config::{self, Settings, Sources};
+use crate::operations::{self, App};
+use crate::startup;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Exit code for wrong usage (`EX_USAGE` of sysexits).
+const WRONG_USAGE: u8 = 64;
+/// Exit code when nothing readable was found.
+const NOTHING_READABLE: u8 = 2;
+
+/// Keeps archived posts alive on the fediverse.
+#[derive(Debug, Parser)]
+#[command(name = "everpost", version, max_term_width = 100)]
+pub struct Cli {
+    /// A configuration file; config/default.toml is the manual
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One configuration key, as server.bind=0.0.0.0:8080; goes before everything else
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server until Ctrl-C
+    Serve,
+    /// Bring the database's tables up to this version
+    Migrate,
+    /// Import archives; running it again changes nothing
+    Import(import::Import),
+    /// Make, describe, publish and delete accounts
+    #[command(subcommand)]
+    Account(accounts::Command),
+    /// List, show, withdraw and restore posts
+    #[command(subcommand)]
+    Post(posts::Command),
+    /// The host names that this server answers for
+    #[command(subcommand)]
+    Domain(domains::Command),
+    /// Check the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Owns the private database; started by the other commands
+    #[command(name = crate::postgres::SUBCOMMAND, hide = true)]
+    Supervise {
+        #[arg(long)]
+        data_dir: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Print the configuration in force, secrets masked
+    Check(JsonFlag),
+}
+
+/// `--json`, which every command that lists or shows has.
+#[derive(Clone, Copy, Debug, Args)]
+struct JsonFlag {
+    /// Print JSON and nothing else
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which account a command is about.
+#[derive(Clone, Debug, Args)]
+struct AccountFlag {
+    /// The account's handle; optional while there is only one
+    #[arg(long, value_name = "HANDLE")]
+    account: Option<String>,
+}
+
+impl AccountFlag {
+    async fn find(&self, app: &App) -> anyhow::Result<crate::domain::account::Account> {
+        let handle = self.account.as_deref().map(parse_handle).transpose()?;
+        Ok(operations::accounts::find_or_only(app, handle.as_ref()).await?)
+    }
+}
+
+/// Parse the arguments, run the command, and say how it ended.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Printing fails only when nobody listens any more.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(WRONG_USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    start_log(&cli.command);
+    match execute(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("everpost: {error:#}");
+            match error.downcast_ref::<operations::Error>() {
+                Some(operations::Error::NothingReadable(_)) => ExitCode::from(NOTHING_READABLE),
+                _ => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
+    if let Command::Supervise { data_dir } = &cli.command {
+        startup::supervise(data_dir)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let settings = config::load(&Sources::of_process(cli.config, cli.set))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(command(cli.command, settings))
+}
+
+async fn command(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve => startup::serve(&settings).await?,
+        Command::Migrate => migrate(&settings).await?,
+        Command::Config(ConfigCommand::Check(flag)) => check(&settings, flag.json)?,
+        Command::Import(import) => return import.run(&open(&settings).await?).await,
+        Command::Account(command) => command.run(&open(&settings).await?).await?,
+        Command::Post(command) => command.run(&open(&settings).await?).await?,
+        Command::Domain(command) => command.run(&settings).await?,
+        Command::Supervise { .. } => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn open(settings: &Settings) -> anyhow::Result<startup::Started> {
+    let started = startup::open(settings).await?;
+    if let Some(notice) = &started.notice {
+        eprintln!("everpost: {notice}");
+    }
+    Ok(started)
+}
+
+async fn migrate(settings: &Settings) -> anyhow::Result<()> {
+    let database = startup::database(settings).await?;
+    let url = database.url.clone();
+    let done = tokio::task::spawn_blocking(move || crate::store::Store::migrate(&url)).await??;
+    match done.as_slice() {
+        [] => println!("The tables are up to date."),
+        done => done.iter().for_each(|name| println!("migrated: {name}")),
+    }
+    Ok(())
+}
+
+fn check(settings: &Settings, json: bool) -> anyhow::Result<()> {
+    let entries = config::effective(settings);
+    if json {
+        let object: serde_json::Map<_, _> =
+            entries.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
+        return output::json(&serde_json::Value::Object(object));
+    }
+    for (key, value) in entries {
+        println!("{key} = {value}");
+    }
+    Ok(())
+}
+
+fn parse_handle(text: &str) -> anyhow::Result<crate::domain::account::Handle> {
+    crate::domain::account::Handle::parse(text).map_err(|message| anyhow::anyhow!(message))
+}
+
+/// The log goes to standard error. A server says what it does; a command is quiet unless something is wrong.
+fn start_log(command: &Command) {
+    let usual = match command {
+        Command::Serve | Command::Supervise { .. } => "info,actix_server=warn",
+        _ => "warn",
+    };
+    let filter = config::log_filter().unwrap_or_else(|| usual.to_owned());
+    let mut filter = tracing_subscriber::EnvFilter::try_new(&filter).unwrap_or_else(|_| usual.into());
+    // The driver logs the values of every statement, private keys among them: never below a warning.
+    if let Ok(quiet) = "tokio_postgres=warn".parse() {
+        filter = filter.add_directive(quiet);
+    }
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // A second subscriber is possible in tests alone.
+    let _ = log.try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

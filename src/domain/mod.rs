@@ -1,0 +1,15 @@
+//! What the service is about: plain data and pure rules.
+//!
+//! An *account* is ours; an *actor* is anyone on the wire. A *post* is ours; a *Note* is its wire form;
+//! a *source post* is what an archive told us. A *handle* names an account, a *domain* is a host that we answer for.
+//! This room must never know serde, JSON names, SQL, the time of day, the network or configuration.
+//! Start with `post.rs`, then `source.rs`.
+
+pub mod account;
+pub mod ids;
+pub mod post;
+pub mod settings;
+pub mod snowflake;
+pub mod source;
+pub mod thread;
+pub mod urls;

@@ -1,0 +1,148 @@
+//! Every URL that we mint, in one file. They follow Mastodon's scheme and are for ever.
+
+use super::account::Handle;
+use super::ids::{ContextId, PostId};
+
+/// What is encoded in a hashtag's URL: all but letters, digits and the unreserved marks of RFC 3986.
+const TAG: &percent_encoding::AsciiSet =
+    &percent_encoding::NON_ALPHANUMERIC.remove(b'_').remove(b'-').remove(b'.').remove(b'~');
+
+/// The URLs of a domain, from its base URL (`https://host`, no trailing slash).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DomainUrls {
+    base: String,
+}
+
+impl DomainUrls {
+    /// The URLs under `base`.
+    pub fn new(base: &str) -> DomainUrls {
+        DomainUrls { base: base.to_owned() }
+    }
+
+    /// `https://host`, without a trailing slash.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Host, with its port where there is one: what stands after `@` in a handle.
+    pub fn authority(&self) -> &str {
+        self.base.split_once("://").map_or(self.base.as_str(), |(_, authority)| authority)
+    }
+
+    /// Whether the domain's name leads to this machine alone, so that nothing under it is for ever.
+    pub fn is_loopback(&self) -> bool {
+        is_loopback(self.authority())
+    }
+
+    /// The server actor.
+    pub fn server_actor(&self) -> String {
+        format!("{}/actor", self.base)
+    }
+
+    /// The shared inbox.
+    pub fn shared_inbox(&self) -> String {
+        format!("{}/inbox", self.base)
+    }
+
+    /// A path of this domain as a whole URL.
+    pub fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// A stored media file.
+    pub fn media(&self, file_name: &str) -> String {
+        format!("{}/media/{file_name}", self.base)
+    }
+
+    /// The page of a hashtag.
+    pub fn tag(&self, tag: &str) -> String {
+        let encoded = percent_encoding::utf8_percent_encode(tag, TAG);
+        format!("{}/tags/{encoded}", self.base)
+    }
+
+    /// The URLs of an account here.
+    pub fn account(&self, handle: &Handle) -> AccountUrls {
+        AccountUrls { domain: self.clone(), handle: handle.clone() }
+    }
+}
+
+/// Whether a host (with or without port) is a name or address of this machine alone.
+pub fn is_loopback(authority: &str) -> bool {
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let address = host.parse::<std::net::IpAddr>();
+    host == "localhost" || host.ends_with(".localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// The URLs of one account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountUrls {
+    domain: DomainUrls,
+    handle: Handle,
+}
+
+impl AccountUrls {
+    /// The domain that the account is on.
+    pub fn domain(&self) -> &DomainUrls {
+        &self.domain
+    }
+
+    /// The actor's id.
+    pub fn actor(&self) -> String {
+        format!("{}/users/{}", self.domain.base, self.handle)
+    }
+
+    /// The profile page, which is the actor's `url`: on the actor's own host.
+    pub fn profile(&self) -> String {
+        format!("{}/@{}", self.domain.base, self.handle)
+    }
+
+    /// Something below the actor: `outbox`, `collections/featured`.
+    pub fn under(&self, path: &str) -> String {
+        format!("{}/users/{}/{path}", self.domain.base, self.handle)
+    }
+
+    /// A Note's id.
+    pub fn note(&self, id: PostId) -> String {
+        self.under(&format!("statuses/{id}"))
+    }
+
+    /// Something below a Note: `activity`, `replies`, `likes`, `shares`.
+    pub fn under_note(&self, id: PostId, path: &str) -> String {
+        self.under(&format!("statuses/{id}/{path}"))
+    }
+
+    /// The page of a post.
+    pub fn page(&self, id: PostId) -> String {
+        format!("{}/@{}/{id}", self.domain.base, self.handle)
+    }
+
+    /// The collection of a conversation's Notes.
+    pub fn context(&self, id: ContextId) -> String {
+        self.under(&format!("contexts/{id}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_count_as_loopback() {
+        for name in ["localhost", "localhost:8080", "127.0.0.1:80", "[::1]:8080", "a.localhost", "127.9.9.9"] {
+            assert!(is_loopback(name), "{name}");
+        }
+        for name in ["example.org", "localhost.example.org", "10.0.0.1", "[fe80::1]"] {
+            assert!(!is_loopback(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_tag_with_other_letters_is_encoded() {
+        let urls = DomainUrls::new("https://a.example");
+        assert_eq!(urls.tag("blåbær"), "https://a.example/tags/bl%C3%A5b%C3%A6r");
+    }
+}

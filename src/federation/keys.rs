@@ -1,0 +1,201 @@
+//! Key pairs of accounts and server actors: made with openssl, sealed at rest, never shown.
+
+use crate::store::keys::KeyRow;
+use openssl::pkey::{Id, PKey, Private};
+use openssl::rsa::Rsa;
+use openssl::symm::{Cipher, decrypt_aead, encrypt_aead};
+use std::path::{Path, PathBuf};
+
+/// Fragment of an RSA key's URL, as Mastodon names it; some servers look for it by name.
+pub const RSA_KEY_ID: &str = "main-key";
+/// Fragment of an Ed25519 key's URL.
+pub const ED25519_KEY_ID: &str = "ed25519-key";
+
+/// RSA modulus in bits: what Mastodon makes, and the most that every server verifies.
+const RSA_BITS: u32 = 2048;
+const NONCE: usize = 12;
+const TAG: usize = 16;
+/// Multicodec prefix of an Ed25519 public key (`ed25519-pub`, 0xed as a varint).
+const ED25519_MULTICODEC: [u8; 2] = [0xed, 0x01];
+
+/// Why a key cannot be made or used. Never holds key material.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The key file cannot be read or holds no key.
+    #[error("secrets.key_file {path}: {reason}. Make one with: openssl rand -hex 32 > {path} && chmod 600 {path}")]
+    KeyFile {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A private key is sealed and the configuration names no key file, or another one.
+    #[error(
+        "a private key in the database is sealed, and {reason}. Set secrets.key_file to the file with which it was sealed."
+    )]
+    Sealed {
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// openssl refused.
+    #[error("openssl refused: {0}")]
+    Crypto(String),
+}
+
+impl From<openssl::error::ErrorStack> for Error {
+    fn from(error: openssl::error::ErrorStack) -> Error {
+        Error::Crypto(error.to_string())
+    }
+}
+
+/// Seals private keys at rest, when the owner has given a key for it.
+#[derive(Clone)]
+pub struct Vault {
+    key: Option<[u8; 32]>,
+}
+
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Vault")
+    }
+}
+
+impl Vault {
+    /// Read the key file, if one is configured: 32 bytes, or 64 hexadecimal digits.
+    pub fn open(key_file: Option<&Path>) -> Result<Vault, Error> {
+        let Some(path) = key_file else { return Ok(Vault { key: None }) };
+        let fail = |reason: String| Error::KeyFile { path: path.to_owned(), reason };
+        let bytes = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
+        let key = <[u8; 32]>::try_from(bytes.as_slice()).ok().or_else(|| from_hex(&bytes));
+        let key =
+            key.ok_or_else(|| fail(format!("it holds {} bytes, not 32 (or 64 hexadecimal digits)", bytes.len())))?;
+        Ok(Vault { key: Some(key) })
+    }
+
+    /// Make an RSA and an Ed25519 key pair. Takes some hundred milliseconds; call it off the request path.
+    pub fn make_pairs(&self) -> Result<Vec<KeyRow>, Error> {
+        let rsa = PKey::from_rsa(Rsa::generate(RSA_BITS)?)?;
+        let rsa_public = String::from_utf8(rsa.public_key_to_pem()?).map_err(|e| Error::Crypto(e.to_string()))?;
+        let ed25519 = PKey::generate_ed25519()?;
+        let ed25519_public = multikey(&ed25519.raw_public_key()?);
+        Ok(vec![
+            self.row("rsa", RSA_KEY_ID, rsa_public, &rsa)?,
+            self.row("ed25519", ED25519_KEY_ID, ed25519_public, &ed25519)?,
+        ])
+    }
+
+    /// Open the private half of a stored pair.
+    pub fn private_key(&self, row: &KeyRow) -> Result<PKey<Private>, Error> {
+        if !row.sealed {
+            return Ok(PKey::private_key_from_der(&row.private_key)?);
+        }
+        let key = self.key.ok_or(Error::Sealed { reason: "secrets.key_file is not set" })?;
+        let damaged = Error::Sealed { reason: "secrets.key_file is not the one that sealed it, or the row is damaged" };
+        if row.private_key.len() < NONCE + TAG {
+            return Err(damaged);
+        }
+        let (nonce, rest) = row.private_key.split_at(NONCE);
+        let (sealed, tag) = rest.split_at(rest.len() - TAG);
+        let bound = bound_data(&row.kind, &row.key_id, &row.public_key);
+        let der = decrypt_aead(Cipher::aes_256_gcm(), &key, Some(nonce), &bound, sealed, tag).map_err(|_| damaged)?;
+        let key = PKey::private_key_from_der(&der)?;
+        debug_assert!(matches!(key.id(), Id::RSA | Id::ED25519));
+        Ok(key)
+    }
+
+    /// Whether the owner has given a key, so that nothing needs to lie open.
+    pub fn can_seal(&self) -> bool {
+        self.key.is_some()
+    }
+
+    /// The private half of an open pair as it should be stored: sealed, where there is a key for it.
+    pub fn seal(&self, row: &KeyRow) -> Result<Vec<u8>, Error> {
+        let Some(key) = &self.key else { return Ok(row.private_key.clone()) };
+        let mut nonce = [0; NONCE];
+        openssl::rand::rand_bytes(&mut nonce)?;
+        let mut tag = [0; TAG];
+        let bound = bound_data(&row.kind, &row.key_id, &row.public_key);
+        let sealed = encrypt_aead(Cipher::aes_256_gcm(), key, Some(&nonce), &bound, &row.private_key, &mut tag)?;
+        Ok([nonce.as_slice(), &sealed, &tag].concat())
+    }
+
+    fn row(&self, kind: &str, key_id: &str, public_key: String, private: &PKey<Private>) -> Result<KeyRow, Error> {
+        let private_key = private.private_key_to_pkcs8()?;
+        let row = KeyRow { kind: kind.to_owned(), key_id: key_id.to_owned(), public_key, private_key, sealed: false };
+        Ok(KeyRow { private_key: self.seal(&row)?, sealed: self.can_seal(), ..row })
+    }
+}
+
+/// A random token of 128 bits in hexadecimal digits.
+pub fn token() -> Result<String, Error> {
+    let mut bytes = [0; 16];
+    openssl::rand::rand_bytes(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// What a sealed key is bound to, so that rows cannot be swapped.
+fn bound_data(kind: &str, key_id: &str, public_key: &str) -> Vec<u8> {
+    format!("everpost key 1\n{kind}\n{key_id}\n{public_key}").into_bytes()
+}
+
+/// FEP-521a: an Ed25519 public key as a Multikey, base58btc with its multicodec prefix (`z6Mk…`).
+fn multikey(public: &[u8]) -> String {
+    multibase::encode(multibase::Base::Base58Btc, [ED25519_MULTICODEC.as_slice(), public].concat())
+}
+
+fn from_hex(text: &[u8]) -> Option<[u8; 32]> {
+    let text = std::str::from_utf8(text).ok()?.trim();
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    let byte = |at: usize| u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok();
+    let bytes: Option<Vec<u8>> = (0..32).map(byte).collect();
+    bytes?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vault(text: &[u8]) -> Result<Vault, Error> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        Vault::open(Some(file.path()))
+    }
+
+    #[test]
+    fn an_account_gets_an_rsa_and_an_ed25519_pair() {
+        let rows = Vault::open(None).unwrap().make_pairs().unwrap();
+        assert!(rows[0].public_key.starts_with("-----BEGIN PUBLIC KEY-----"));
+        assert!(rows[1].public_key.starts_with("z6Mk"));
+        let key = Vault { key: None }.private_key(&rows[0]).unwrap();
+        assert_eq!(key.bits(), 2048);
+    }
+
+    #[test]
+    fn a_sealed_key_opens_with_its_own_file_alone() {
+        let own = vault(&[7; 32]).unwrap();
+        let rows = own.make_pairs().unwrap();
+        assert!(own.private_key(&rows[0]).is_ok() && own.private_key(&rows[1]).is_ok());
+        assert!(matches!(Vault { key: None }.private_key(&rows[0]), Err(Error::Sealed { .. })));
+        assert!(matches!(vault(&[8; 32]).unwrap().private_key(&rows[0]), Err(Error::Sealed { .. })));
+        let mut swapped = rows[0].clone();
+        swapped.public_key = rows[1].public_key.clone();
+        assert!(own.private_key(&swapped).is_err(), "a sealed key is bound to its public half");
+    }
+
+    #[test]
+    fn a_key_file_holds_32_bytes_or_64_digits() {
+        assert!(vault(format!("{}\n", "ab".repeat(32)).as_bytes()).is_ok());
+        for bad in ["", "short", &"zz".repeat(32)] {
+            assert!(matches!(vault(bad.as_bytes()), Err(Error::KeyFile { .. })), "{bad}");
+        }
+    }
+
+    #[test]
+    fn nothing_shows_a_private_key() {
+        let rows = vault(&[7; 32]).unwrap().make_pairs().unwrap();
+        assert!(!format!("{rows:?}").contains("private_key"));
+        assert_eq!(format!("{:?}", vault(&[7; 32]).unwrap()), "Vault");
+    }
+}

@@ -1,0 +1,18 @@
+//! Talking to other servers: keys now; signatures, the outbound client and look-ups as the inbox comes.
+//!
+//! May read actors and keys from the store; must never know archive formats, pages, or what to do about a message.
+//! No private key leaves [`keys`].
+
+pub mod keys;
+
+use activitypub_federation::config::{FederationConfig, FederationConfigBuilderError};
+
+/// The AP library's configuration around our application data.
+///
+/// Its own queue and signer are never used (decision 0002); plain http is refused, as everywhere outside tests.
+pub async fn configure<T: Clone + Send + Sync + 'static>(
+    app: T,
+    authority: &str,
+) -> Result<FederationConfig<T>, FederationConfigBuilderError> {
+    FederationConfig::builder().domain(authority).app_data(app).queue_worker_count(0).queue_retry_count(0).build().await
+}

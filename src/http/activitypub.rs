@@ -1,0 +1,215 @@
+//! Actors, Notes and Creates at their ids, and in place at their pages; inboxes.
+
+use super::Data;
+use super::error::Error;
+use super::extract::{Here, number, wants_activitypub};
+use super::pages;
+use super::respond::{ACTIVITY_JSON, Document, OBJECT_AGE};
+use crate::activitystreams::context;
+use crate::activitystreams::render::{self, PublicKeys, Replies};
+use crate::domain::account::{Account, AccountState, Handle};
+use crate::domain::ids::PostId;
+use crate::domain::post::{Post, Stored, Tombstone};
+use crate::domain::thread;
+use crate::store::keys::{KeyOwner, KeyRow};
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::{DateTime, Utc};
+
+/// `/users/H` and `/@H`: the actor, or the profile for people.
+pub async fn account(
+    data: Data,
+    here: Here,
+    handle: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Error> {
+    let now = Utc::now();
+    if !wants_activitypub(request.headers()) {
+        return pages::profile(&data, &here, &handle, &request, now).await;
+    }
+    let account = match find_account(&data, &here, &handle).await? {
+        Found::Account(account) => account,
+        Found::Gone(account, since) => return Ok(tombstone(account.urls().actor(), "Person", since, &request, now)),
+    };
+    let keys = public_keys(&data.store.list_keys(KeyOwner::Account(account.id)).await?);
+    let actor = render::actor(&account, &keys);
+    let document = Document::json(ACTIVITY_JSON, &actor, OBJECT_AGE).changed(account.changed).negotiated();
+    Ok(document.link(alternate(&actor.id)).respond(&request, now))
+}
+
+/// `/users/H/statuses/ID` and `/@H/ID`: the Note, or the thread for people.
+pub async fn post(
+    data: Data,
+    here: Here,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Error> {
+    let now = Utc::now();
+    let (handle, id) = path.into_inner();
+    if !wants_activitypub(request.headers()) {
+        return pages::thread(&data, &here, &handle, &id, &request, now).await;
+    }
+    let (account, post) = match find_post(&data, &here, &handle, &id).await? {
+        FoundPost::Post(account, post) => (account, post),
+        FoundPost::Gone(account, id, since) => {
+            return Ok(tombstone(account.urls().note(id), "Note", since, &request, now));
+        }
+    };
+    expose(&data, &here, &account, std::slice::from_ref(&*post), now).await?;
+    let below = thread::below(&data.store.list_places(post.context).await?, post.id);
+    let replies = Replies::Inline { direct: &below.direct, more: !below.further.is_empty() };
+    let mut note = render::note(&post, &account, replies, now);
+    note.context_terms = Some(context::note());
+    let changed = render::changed(&post, &account, now);
+    let document = Document::json(ACTIVITY_JSON, &note, OBJECT_AGE).changed(changed).negotiated();
+    Ok(document.link(alternate(&note.id)).respond(&request, now))
+}
+
+/// `/users/H/statuses/ID/activity`: the Create.
+pub async fn activity(
+    data: Data,
+    here: Here,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Error> {
+    let now = Utc::now();
+    let (handle, id) = path.into_inner();
+    let (account, post) = match find_post(&data, &here, &handle, &id).await? {
+        FoundPost::Post(account, post) => (account, post),
+        FoundPost::Gone(account, id, since) => {
+            return Ok(tombstone(account.urls().under_note(id, "activity"), "Create", since, &request, now));
+        }
+    };
+    expose(&data, &here, &account, std::slice::from_ref(&*post), now).await?;
+    let mut create = render::create(&post, &account, now);
+    create.context_terms = Some(context::note());
+    let changed = render::changed(&post, &account, now);
+    Ok(Document::json(ACTIVITY_JSON, &create, OBJECT_AGE).changed(changed).respond(&request, now))
+}
+
+/// `/actor`: the server actor, readable unsigned.
+pub async fn server_actor(data: Data, here: Here, request: HttpRequest) -> Result<HttpResponse, Error> {
+    let now = Utc::now();
+    let keys = public_keys(&data.store.list_keys(KeyOwner::ServerActor(here.id)).await?);
+    if !here.urls().is_loopback() && here.exposed.is_none() {
+        data.store.expose_domain(here.id, now).await?;
+    }
+    let actor = render::server_actor(&here.urls(), &keys);
+    Ok(Document::json(ACTIVITY_JSON, &actor, OBJECT_AGE).respond(&request, now))
+}
+
+/// Every inbox, until deliveries are taken: come back later. The body is read and dropped.
+pub async fn inbox(_here: Here) -> Result<HttpResponse, Error> {
+    Err(Error::inbox_closed())
+}
+
+/// What stands at an account's URL for other servers.
+pub(super) enum Found {
+    Account(Account),
+    Gone(Account, DateTime<Utc>),
+}
+
+/// The account at exactly that handle, live or gone. A draft does not exist for other servers; one that is live is
+/// noted as seen by them.
+pub(super) async fn find_account(data: &Data, here: &Here, handle: &str) -> Result<Found, Error> {
+    let nobody = || Error::not_found("There is no such account here.");
+    let parsed = Handle::parse(handle).ok().filter(|parsed| parsed.as_str() == handle).ok_or_else(nobody)?;
+    let account = data.store.find_account(here.id, &parsed).await?.ok_or_else(nobody)?;
+    match account.state {
+        AccountState::Live => {
+            expose(data, here, &account, &[], Utc::now()).await?;
+            Ok(Found::Account(account))
+        }
+        AccountState::Draft => Err(nobody()),
+        AccountState::Gone { since } => Ok(Found::Gone(account, since)),
+    }
+}
+
+/// The live account at exactly that handle; one that is gone answers 410.
+pub(super) async fn get_account(data: &Data, here: &Here, handle: &str) -> Result<Account, Error> {
+    match find_account(data, here, handle).await? {
+        Found::Account(account) => Ok(account),
+        Found::Gone(..) => Err(Error::gone("This account was deleted.")),
+    }
+}
+
+/// What stands at a post's URL for other servers.
+pub(super) enum FoundPost {
+    Post(Account, Box<Post>),
+    Gone(Account, PostId, DateTime<Utc>),
+}
+
+/// The post at exactly that number of a live account, or its trace.
+pub(super) async fn find_post(data: &Data, here: &Here, handle: &str, id: &str) -> Result<FoundPost, Error> {
+    let nothing = || Error::not_found("There is no such post here.");
+    let id = PostId(number(id).ok_or_else(nothing)?);
+    let account = match find_account(data, here, handle).await? {
+        Found::Account(account) => account,
+        Found::Gone(account, since) => return Ok(FoundPost::Gone(account, id, since)),
+    };
+    match data.store.find_post(account.id, id).await?.ok_or_else(nothing)? {
+        Stored::Live(post) if post.to_others => Err(nothing()),
+        Stored::Live(post) => Ok(FoundPost::Post(account, post)),
+        Stored::Withdrawn(Tombstone { withdrawn, .. }) => Ok(FoundPost::Gone(account, id, withdrawn)),
+    }
+}
+
+/// Note, before it is answered, that another server sees this under a name that is for ever: from now on dates are fixed.
+pub(super) async fn expose(
+    data: &Data,
+    here: &Here,
+    account: &Account,
+    posts: &[Post],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    if here.urls().is_loopback() {
+        return Ok(());
+    }
+    if here.exposed.is_none() {
+        data.store.expose_domain(here.id, now).await?;
+    }
+    if account.exposed.is_none() {
+        data.store.expose_account(account.id, now).await?;
+    }
+    let fresh: Vec<PostId> = posts.iter().filter(|post| post.exposed.is_none()).map(|post| post.id).collect();
+    if !fresh.is_empty() {
+        data.store.expose_posts(&fresh, now).await?;
+    }
+    Ok(())
+}
+
+/// The public halves of stored keys.
+fn public_keys(rows: &[KeyRow]) -> PublicKeys {
+    let of =
+        |kind: &str| rows.iter().find(|row| row.kind == kind).map(|row| (row.key_id.clone(), row.public_key.clone()));
+    PublicKeys { rsa: of("rsa"), ed25519: of("ed25519") }
+}
+
+/// 410 with what is left.
+fn tombstone(
+    id: String,
+    former_type: &'static str,
+    since: DateTime<Utc>,
+    request: &HttpRequest,
+    now: DateTime<Utc>,
+) -> HttpResponse {
+    let tombstone = render::tombstone(id, former_type, since);
+    let document = Document::json(ACTIVITY_JSON, &tombstone, OBJECT_AGE).negotiated();
+    document.status(StatusCode::GONE).respond(request, now)
+}
+
+/// The `Link` header that names an object's id.
+pub(super) fn alternate(id: &str) -> String {
+    format!("<{id}>; rel=\"alternate\"; type=\"application/activity+json\"")
+}
+
+/// A redirect for people: identifiers themselves never redirect. A draft's is nobody else's to keep.
+pub(super) fn redirect(to: &str, account: &Account) -> HttpResponse {
+    let cache = if account.state == AccountState::Draft { "private, no-store" } else { "public, max-age=180" };
+    HttpResponse::Found()
+        .insert_header((header::LOCATION, to))
+        .insert_header((header::VARY, "Accept"))
+        .insert_header((header::CACHE_CONTROL, cache))
+        .finish()
+}

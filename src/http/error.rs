@@ -1,0 +1,152 @@
+//! The only map from what went wrong to a status code. Outsiders get a plain sentence, the log gets the cause.
+
+use crate::operations;
+use crate::store;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpResponse, ResponseError};
+use serde_json::json;
+
+/// Seconds after which a client may try again during an outage.
+const RETRY_AFTER: u32 = 30;
+/// Seconds after which a server may try again to deliver, while no inbox takes anything.
+const INBOX_RETRY_AFTER: u32 = 3600;
+/// How long an error may be cached.
+const ERROR_CACHE: &str = "public, max-age=180";
+
+/// An answer that is no success.
+#[derive(Clone, Debug)]
+pub struct Error {
+    status: StatusCode,
+    sentence: String,
+    retry_after: Option<u32>,
+    allow: Option<&'static str>,
+}
+
+/// What an error page shows, carried in the response for [`around`](super::around).
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// The status code.
+    pub status: u16,
+    /// Its name.
+    pub heading: &'static str,
+    /// What happened.
+    pub sentence: String,
+}
+
+impl Error {
+    fn new(status: StatusCode, sentence: impl Into<String>) -> Error {
+        Error { status, sentence: sentence.into(), retry_after: None, allow: None }
+    }
+
+    /// Nothing is there (404).
+    pub fn not_found(sentence: &str) -> Error {
+        Error::new(StatusCode::NOT_FOUND, sentence)
+    }
+
+    /// It was there and will not come back (410).
+    pub fn gone(sentence: &str) -> Error {
+        Error::new(StatusCode::GONE, sentence)
+    }
+
+    /// The request makes no sense (400).
+    pub fn bad_request(sentence: &str) -> Error {
+        Error::new(StatusCode::BAD_REQUEST, sentence)
+    }
+
+    /// The request is for a host that we do not answer for (421).
+    pub fn misdirected(sentence: &str) -> Error {
+        Error::new(StatusCode::MISDIRECTED_REQUEST, sentence)
+    }
+
+    /// The method is not one of `allow` (405).
+    pub fn method_not_allowed(allow: &'static str) -> Error {
+        let error = Error::new(StatusCode::METHOD_NOT_ALLOWED, format!("This address takes {allow} only."));
+        Error { allow: Some(allow), ..error }
+    }
+
+    /// We made a mistake, and the log has it (500).
+    pub fn internal() -> Error {
+        Error::new(StatusCode::INTERNAL_SERVER_ERROR, "The server made a mistake; it is in its log.")
+    }
+
+    /// No inbox takes anything yet (503).
+    pub fn inbox_closed() -> Error {
+        let error = Error::new(StatusCode::SERVICE_UNAVAILABLE, "This server does not take deliveries yet.");
+        Error { retry_after: Some(INBOX_RETRY_AFTER), ..error }
+    }
+
+    /// The database cannot be reached now (503): never 404, for Mastodon would delete what it stored.
+    fn unavailable() -> Error {
+        let error = Error::new(StatusCode::SERVICE_UNAVAILABLE, "The server cannot reach its database at the moment.");
+        Error { retry_after: Some(RETRY_AFTER), ..error }
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.sentence)
+    }
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Error {
+        match error {
+            store::Error::NotFound(_) => Error::not_found("There is nothing at this address."),
+            store::Error::Unavailable(cause) => {
+                tracing::info!(cause, "a request found the database unreachable");
+                Error::unavailable()
+            }
+            other => {
+                tracing::error!(error = %other, "a request failed in the database");
+                Error::internal()
+            }
+        }
+    }
+}
+
+impl From<operations::Error> for Error {
+    fn from(error: operations::Error) -> Error {
+        match error {
+            operations::Error::Store(error) => error.into(),
+            operations::Error::NotFound(_) => Error::not_found("There is nothing at this address."),
+            other => {
+                tracing::error!(error = %other, "a request failed");
+                Error::internal()
+            }
+        }
+    }
+}
+
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        if let Some(seconds) = self.retry_after {
+            response.insert_header((header::RETRY_AFTER, seconds));
+        }
+        if let Some(allow) = self.allow {
+            response.insert_header((header::ALLOW, allow));
+        }
+        let cacheable = matches!(self.status, StatusCode::NOT_FOUND | StatusCode::GONE);
+        let cache = if cacheable { ERROR_CACHE } else { "no-store" };
+        response.insert_header((header::CACHE_CONTROL, HeaderValue::from_static(cache)));
+        response.insert_header((header::VARY, HeaderValue::from_static("Accept")));
+        let mut response = response.json(json!({ "error": self.sentence }));
+        let heading = self.status.canonical_reason().unwrap_or("Error");
+        let shown = Shown { status: self.status.as_u16(), heading, sentence: self.sentence.clone() };
+        response.extensions_mut().insert(shown);
+        response
+    }
+}
+
+impl actix_web::Responder for Error {
+    type Body = actix_web::body::BoxBody;
+
+    fn respond_to(self, _: &actix_web::HttpRequest) -> HttpResponse {
+        self.error_response()
+    }
+}

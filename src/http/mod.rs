@@ -1,0 +1,150 @@
+//! actix-web: the only room with routes and status codes.
+//!
+//! Reads go straight to the store, everything that changes something goes through operations.
+//! Must never know diesel, archive formats, or how a request leaves for another server. Start with [`routes`].
+
+pub mod activitypub;
+pub mod collections;
+pub mod error;
+pub mod extract;
+pub mod files;
+pub mod pages;
+pub mod respond;
+pub mod views;
+pub mod wellknown;
+
+use crate::operations::App;
+use actix_web::dev::{HttpServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Handler, Responder, guard, web};
+use error::Error;
+use extract::Here;
+use ipnet::IpNet;
+use std::future::Future;
+
+/// What the web server needs besides the application.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Proxies whose `X-Forwarded-Host` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How to reach the operator; may be empty.
+    pub contact: String,
+}
+
+/// Every route on one page. The URLs follow Mastodon's scheme and are for ever.
+pub fn routes(config: &mut web::ServiceConfig) {
+    config
+        // The process and what it stands on.
+        .service(get("/healthz", wellknown::healthz))
+        .service(get("/readyz", wellknown::readyz))
+        // Discovery.
+        .service(get("/.well-known/webfinger", wellknown::webfinger))
+        .service(get("/.well-known/host-meta", wellknown::host_meta))
+        .service(get("/.well-known/host-meta.json", wellknown::host_meta_json))
+        .service(get("/.well-known/nodeinfo", wellknown::nodeinfo_links))
+        .service(get("/nodeinfo/{version}", wellknown::nodeinfo))
+        // Actors.
+        .service(get("/actor", activitypub::server_actor))
+        .service(get("/actor/outbox", collections::server_outbox))
+        .service(inbox("/actor/inbox"))
+        .service(inbox("/inbox"))
+        .service(get("/users/{handle}", activitypub::account))
+        .service(inbox("/users/{handle}/inbox"))
+        .service(get("/users/{handle}/outbox", collections::outbox))
+        .service(get("/users/{handle}/{which:followers|following}", collections::people))
+        .service(get("/users/{handle}/collections/{which:featured|tags}", collections::featured))
+        .service(get("/users/{handle}/contexts/{id}", collections::context))
+        // Posts.
+        .service(get("/users/{handle}/statuses/{id}", activitypub::post))
+        .service(get("/users/{handle}/statuses/{id}/activity", activitypub::activity))
+        .service(get("/users/{handle}/statuses/{id}/replies", collections::replies))
+        .service(get("/users/{handle}/statuses/{id}/{which:likes|shares}", collections::reactions))
+        // Pages, which answer ActivityPub in place.
+        .service(get("/", pages::home))
+        .service(get("/@{handle}", activitypub::account))
+        .service(get("/@{handle}/{id}", activitypub::post))
+        .service(get("/tags/{tag}", pages::tag))
+        // Files.
+        .service(get("/media/{file}", files::media))
+        .service(get("/assets/style.css", files::style))
+        .service(get("/assets/icon.svg", files::icon))
+        .service(get("/favicon.ico", files::icon))
+        .default_service(web::to(|_: Here| async { Error::not_found("There is nothing at this address.") }));
+}
+
+/// A resource that is read: GET and HEAD.
+fn get<F, Args>(path: &str, handler: F) -> impl HttpServiceFactory + 'static
+where
+    F: Handler<Args>,
+    Args: actix_web::FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let read = guard::Any(guard::Get()).or(guard::Head());
+    web::resource(path)
+        .route(web::route().guard(read).to(handler))
+        .default_service(web::to(|| async { Error::method_not_allowed("GET, HEAD") }))
+}
+
+/// An inbox. Nothing can be delivered to it yet, and the sender shall try again later.
+fn inbox(path: &str) -> impl HttpServiceFactory + 'static {
+    web::resource(path)
+        .route(web::post().to(activitypub::inbox))
+        .default_service(web::to(|| async { Error::method_not_allowed("POST") }))
+}
+
+/// Around every request: its answer never lets a browser guess types, an error suits who asked, and scripts of any origin
+/// may read what discovery answers, its errors too.
+pub async fn around(
+    request: ServiceRequest,
+    next: Next<impl actix_web::body::MessageBody + 'static>,
+) -> Result<ServiceResponse<impl actix_web::body::MessageBody>, actix_web::Error> {
+    let html = extract::wants_html(request.headers());
+    let discovery = request.path().starts_with("/.well-known/");
+    let mut response = next.call(request).await?.map_into_boxed_body();
+    let shown = response.response().extensions().get::<error::Shown>().cloned();
+    if let (Some(shown), true) = (shown, html) {
+        let host = extract::authority(response.request()).unwrap_or_default();
+        response = response.map_body(|head, _| {
+            head.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+            actix_web::body::BoxBody::new(views::error(&shown, &host))
+        });
+    }
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    if discovery {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    }
+    if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(respond::PAGE_POLICY));
+    }
+    Ok(response)
+}
+
+/// What handlers are given: the application with the AP library's request data around it.
+pub type Data = activitypub_federation::config::Data<App>;
+
+/// Run the server on a bound listener until `stop` resolves, then answer what is under way.
+pub async fn serve(
+    app: App,
+    settings: Settings,
+    listener: std::net::TcpListener,
+    authority: &str,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let config = crate::federation::configure(app, authority).await.map_err(std::io::Error::other)?;
+    let server = actix_web::HttpServer::new(move || {
+        actix_web::App::new()
+            .wrap(actix_web::middleware::from_fn(around))
+            .wrap(activitypub_federation::config::FederationMiddleware::new(config.clone()))
+            .app_data(web::Data::new(settings.clone()))
+            .configure(routes)
+    })
+    .listen(listener)?
+    .disable_signals()
+    .shutdown_timeout(10)
+    .shutdown_signal(stop)
+    .run();
+    server.await
+}

@@ -1,0 +1,227 @@
+//! Pages for people: front page, profile, thread, hashtag. No script, and nothing from elsewhere.
+
+use super::Data;
+use super::activitypub::{alternate, redirect};
+use super::collections::{self, no_place};
+use super::error::Error;
+use super::extract::{Here, number, query, wants_activitypub};
+use super::respond::{Document, HTML, OBJECT_AGE};
+use super::views::{AccountLine, HomePage, PostView, ProfilePage, TagPage, ThreadPage};
+use crate::domain::account::{Account, AccountState, Handle};
+use crate::domain::ids::{AccountId, PostId};
+use crate::domain::post::Stored;
+use crate::domain::settings::Links;
+use crate::store::posts::{Cursor, Listing, Page};
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+use askama::Template;
+use chrono::{DateTime, Utc};
+
+/// Posts on a page of a profile or a hashtag.
+const PAGE: i64 = 20;
+/// Posts of a thread that its page shows: all but of the very longest.
+const THREAD: i64 = 1000;
+/// Start of the name of the cookie that opens a draft; the account's number follows.
+const PREVIEW_COOKIE: &str = "everpost_preview_";
+
+/// `/`: the accounts kept here.
+pub async fn home(data: Data, here: Here, request: HttpRequest) -> Result<HttpResponse, Error> {
+    let mut lines = Vec::new();
+    for account in data.store.list_accounts().await? {
+        if account.state == AccountState::Live && account.domain == here.id {
+            let count = data.store.count_listed(account.id).await?;
+            lines.push(AccountLine::new(&account, count));
+        }
+    }
+    let body = rendered(&HomePage::new(here.urls().authority(), lines))?;
+    Ok(Document::new(HTML, body, OBJECT_AGE).respond(&request, Utc::now()))
+}
+
+/// `/@H` for people.
+pub(super) async fn profile(
+    data: &Data,
+    here: &Here,
+    handle: &str,
+    request: &HttpRequest,
+    now: DateTime<Utc>,
+) -> Result<HttpResponse, Error> {
+    let account = match find(data, here, handle, request).await? {
+        Seen::Account(account) => account,
+        Seen::Answer(answer) => return Ok(answer),
+    };
+    let page = format!("/@{}", account.handle);
+    if request.path() != page {
+        return Ok(redirect(&page, &account));
+    }
+    let shown = page_of(data, Listing::Account(account.id), request).await?;
+    let (newer, older) = around(&shown);
+    let posts = views(data, &account, &shown).await?;
+    let span = data.store.account_span(account.id).await?;
+    let urls = account.urls();
+    let body = rendered(&ProfilePage::new(&account, span, posts, newer, older))?;
+    let subject = urls.domain().path(&format!("/.well-known/webfinger?resource=acct:{}", account.address()));
+    let document = Document::new(HTML, body, OBJECT_AGE)
+        .changed(account.changed)
+        .negotiated()
+        .link(alternate(&urls.actor()))
+        .link(format!("<{subject}>; rel=\"lrdd\"; type=\"application/jrd+json\""));
+    Ok(guarded(document, &account).respond(request, now))
+}
+
+/// `/@H/ID` for people: the whole thread.
+pub(super) async fn thread(
+    data: &Data,
+    here: &Here,
+    handle: &str,
+    id: &str,
+    request: &HttpRequest,
+    now: DateTime<Utc>,
+) -> Result<HttpResponse, Error> {
+    let account = match find(data, here, handle, request).await? {
+        Seen::Account(account) => account,
+        Seen::Answer(answer) => return Ok(answer),
+    };
+    let nothing = || Error::not_found("There is no such post here.");
+    let id = PostId(number(id).ok_or_else(nothing)?);
+    let post = match data.store.find_post(account.id, id).await?.ok_or_else(nothing)? {
+        Stored::Live(post) if post.to_others => return Err(nothing()),
+        Stored::Live(post) => *post,
+        Stored::Withdrawn(_) => return Err(Error::gone("This post was withdrawn.")),
+    };
+    let page = format!("/@{}/{id}", account.handle);
+    if request.path() != page {
+        return Ok(redirect(&page, &account));
+    }
+    if let Some(origin) = post.canonical_url.as_ref().filter(|_| account.settings.links == Links::Origin) {
+        return Ok(redirect(origin, &account));
+    }
+    let thread = data.store.list_context(post.context, THREAD).await?;
+    let thread = if thread.iter().any(|other| other.id == id) { thread } else { vec![post.clone()] };
+    let size = i64::try_from(thread.len()).unwrap_or(i64::MAX);
+    let posts = thread.iter().map(|other| PostView::new(other, &account, size).focused(other.id == id)).collect();
+    let body = rendered(&ThreadPage::new(&account, &post, posts))?;
+    let note = account.urls().note(id);
+    let document = Document::new(HTML, body, OBJECT_AGE).changed(account.changed).negotiated().link(alternate(&note));
+    Ok(guarded(document, &account).respond(request, now))
+}
+
+/// `/tags/T`: posts of every live account here that carry the hashtag.
+pub async fn tag(data: Data, here: Here, tag: web::Path<String>, request: HttpRequest) -> Result<HttpResponse, Error> {
+    let tag = tag.to_lowercase();
+    if wants_activitypub(request.headers()) {
+        return collections::tag(&data, &here, &tag, &request).await;
+    }
+    let page = page_of(&data, Listing::Tag(here.id, &tag), &request).await?;
+    let accounts = data.store.list_accounts().await?;
+    let owner = |id: AccountId| accounts.iter().find(|account| account.id == id);
+    let (_, older) = around(&page);
+    let posts = page.posts.iter().filter_map(|post| Some(PostView::new(post, owner(post.account)?, 1).with_author()));
+    let body = rendered(&TagPage::new(here.urls().authority(), &tag, posts.collect(), older))?;
+    Ok(Document::new(HTML, body, OBJECT_AGE).negotiated().respond(&request, Utc::now()))
+}
+
+/// The drafts that the request's cookies open.
+pub(super) async fn previews(data: &Data, request: &HttpRequest) -> Result<Vec<AccountId>, Error> {
+    let cookies = request.cookies().map(|cookies| cookies.clone()).unwrap_or_default();
+    if !cookies.iter().any(|cookie| cookie.name().starts_with(PREVIEW_COOKIE)) {
+        return Ok(Vec::new());
+    }
+    let accounts = data.store.list_accounts().await?;
+    let opened = |account: &Account| {
+        let cookie = cookies.iter().find(|cookie| cookie.name() == cookie_name(account));
+        cookie.is_some_and(|cookie| same(cookie.value(), &account.preview_token))
+    };
+    Ok(accounts.iter().filter(|account| opened(account)).map(|account| account.id).collect())
+}
+
+enum Seen {
+    Account(Box<Account>),
+    Answer(HttpResponse),
+}
+
+/// The account as this visitor may see it. A draft opens to who has its preview token: the link is exchanged for a
+/// cookie at once, so that the token does not stay in the address.
+async fn find(data: &Data, here: &Here, handle: &str, request: &HttpRequest) -> Result<Seen, Error> {
+    let nobody = || Error::not_found("There is no such account here.");
+    let parsed = Handle::parse(handle).map_err(|_| nobody())?;
+    let account = data.store.find_account(here.id, &parsed).await?.ok_or_else(nobody)?;
+    match account.state {
+        AccountState::Live => Ok(Seen::Account(Box::new(account))),
+        AccountState::Gone { .. } => Err(Error::gone("This account was deleted.")),
+        AccountState::Draft => {
+            let given = query(request).into_iter().find(|(name, _)| name == "preview").map(|(_, token)| token);
+            if given.is_some_and(|token| same(&token, &account.preview_token)) {
+                let cookie = Cookie::build(cookie_name(&account), account.preview_token.clone())
+                    .path("/")
+                    .http_only(true)
+                    .same_site(SameSite::Lax)
+                    .secure(here.base_url.starts_with("https:"))
+                    .finish();
+                let answer = HttpResponse::SeeOther()
+                    .insert_header((header::LOCATION, request.path()))
+                    .insert_header((header::CACHE_CONTROL, "private, no-store"))
+                    .cookie(cookie)
+                    .finish();
+                return Ok(Seen::Answer(answer));
+            }
+            let opened = previews(data, request).await?.contains(&account.id);
+            if opened { Ok(Seen::Account(Box::new(account))) } else { Err(nobody()) }
+        }
+    }
+}
+
+fn cookie_name(account: &Account) -> String {
+    format!("{PREVIEW_COOKIE}{}", account.id)
+}
+
+/// Compare secrets in a time that does not tell how much of them was right.
+fn same(given: &str, token: &str) -> bool {
+    given.len() == token.len() && openssl::memcmp::eq(given.as_bytes(), token.as_bytes())
+}
+
+/// A draft's pages are nobody else's to keep.
+fn guarded(document: Document, account: &Account) -> Document {
+    if account.state == AccountState::Draft { document.private() } else { document }
+}
+
+/// The place in a list that `max_id` and `min_id` name.
+fn cursor(request: &HttpRequest) -> Result<Cursor, Error> {
+    let parameters = query(request);
+    let given = |wanted: &str| {
+        let value = parameters.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
+        let id = value.map(|value| number(value).ok_or_else(|| Error::bad_request("max_id and min_id take a number.")));
+        id.transpose()
+    };
+    Ok(match (given("max_id")?, given("min_id")?) {
+        (Some(_), Some(_)) => return Err(Error::bad_request("max_id and min_id exclude each other.")),
+        (Some(max), None) => Cursor::Before(PostId(max)),
+        (None, Some(min)) => Cursor::After(PostId(min)),
+        (None, None) => Cursor::Newest,
+    })
+}
+
+async fn page_of(data: &Data, listing: Listing<'_>, request: &HttpRequest) -> Result<Page, Error> {
+    data.store.page_posts(listing, cursor(request)?, PAGE).await.map_err(no_place)
+}
+
+/// The numbers behind which newer and older posts stand.
+fn around(page: &Page) -> (Option<i64>, Option<i64>) {
+    let newest = page.posts.first().filter(|_| page.newer).map(|post| post.id.0);
+    let oldest = page.posts.last().filter(|_| page.older).map(|post| post.id.0);
+    (newest, oldest)
+}
+
+async fn views(data: &Data, account: &Account, page: &Page) -> Result<Vec<PostView>, Error> {
+    let contexts: Vec<_> = page.posts.iter().map(|post| post.context).collect();
+    let sizes = data.store.count_contexts(&contexts).await?;
+    let size = |context| sizes.iter().find(|(known, _)| *known == context).map_or(1, |(_, size)| *size);
+    Ok(page.posts.iter().map(|post| PostView::new(post, account, size(post.context))).collect())
+}
+
+fn rendered(page: &impl Template) -> Result<String, Error> {
+    page.render().map_err(|error| {
+        tracing::error!(%error, "a page could not be rendered");
+        Error::internal()
+    })
+}

@@ -1,0 +1,369 @@
+//! What the page templates show, made from domain values. Askama escapes everything but fields that hold safe HTML.
+
+use super::error::Shown;
+use super::files::STYLE_VERSION;
+use crate::activitystreams::render::{field_html, timestamp};
+use crate::domain::account::{Account, AccountState};
+use crate::domain::post::Post;
+use crate::domain::urls::AccountUrls;
+use askama::Template;
+use chrono::{DateTime, Utc};
+
+/// Characters in a page's title and description.
+const TITLE: usize = 70;
+const DESCRIPTION: usize = 200;
+
+/// A row of a profile's table.
+pub struct FieldView {
+    name: String,
+    value_html: String,
+}
+
+/// A hashtag with its page.
+pub struct TagView {
+    name: String,
+    url: String,
+}
+
+/// A picture, film or sound.
+pub struct MediaView {
+    kind: &'static str,
+    url: String,
+    alt: Option<String>,
+    media_type: String,
+}
+
+/// One post.
+pub struct PostView {
+    id_attr: String,
+    permalink: String,
+    published_iso: String,
+    published_human: String,
+    date_estimated: bool,
+    edited_human: Option<String>,
+    edited_iso: Option<String>,
+    content_html: String,
+    lang: Option<String>,
+    warning: Option<String>,
+    sensitive: bool,
+    attachments: Vec<MediaView>,
+    tags: Vec<TagView>,
+    canonical_url: Option<String>,
+    canonical_host: Option<String>,
+    focused: bool,
+    is_reply: bool,
+    thread_size: i64,
+    thread_url: String,
+    author_name: String,
+    author_handle: String,
+    author_url: String,
+    author_avatar: Option<String>,
+    show_author: bool,
+}
+
+impl PostView {
+    /// A post of an account in a conversation of `thread_size` posts.
+    pub fn new(post: &Post, account: &Account, thread_size: i64) -> PostView {
+        let urls = account.urls();
+        let byline = Byline::of(account);
+        let page = format!("/@{}/{}", account.handle, post.id);
+        let media = post.attachments.iter().filter_map(|attachment| {
+            let file = attachment.file.as_ref()?;
+            let url = format!("/media/{}", file.file_name());
+            let (alt, media_type) = (attachment.alt.clone(), file.media_type.clone());
+            Some(MediaView { kind: attachment.kind.name(), url, alt, media_type })
+        });
+        let tag = |name: &String| TagView { name: format!("#{name}"), url: urls.domain().tag(name) };
+        PostView {
+            id_attr: format!("p{}", post.id),
+            published_iso: timestamp(post.published),
+            published_human: human(post.published),
+            date_estimated: post.date_estimated,
+            edited_human: post.updated.map(human),
+            edited_iso: post.updated.map(timestamp),
+            content_html: post.content.as_str().to_owned(),
+            lang: post.language.clone(),
+            warning: post.warning.clone(),
+            sensitive: post.sensitive,
+            attachments: media.collect(),
+            tags: post.tags.iter().map(tag).collect(),
+            canonical_host: post.canonical_url.as_deref().and_then(host),
+            canonical_url: post.canonical_url.clone(),
+            focused: false,
+            is_reply: post.reply_to.is_some(),
+            thread_size,
+            thread_url: page.clone(),
+            permalink: page,
+            author_name: byline.name,
+            author_handle: byline.handle_full,
+            author_url: byline.profile_url,
+            author_avatar: byline.avatar_url,
+            show_author: false,
+        }
+    }
+
+    /// The same, marked as the one that was asked for.
+    pub fn focused(self, focused: bool) -> PostView {
+        PostView { focused, ..self }
+    }
+
+    /// The same with its author, for pages of several accounts.
+    pub fn with_author(self) -> PostView {
+        PostView { show_author: true, ..self }
+    }
+}
+
+/// An account's page.
+#[derive(Template)]
+#[template(path = "profile.html")]
+pub struct ProfilePage {
+    style_version: &'static str,
+    instance_host: String,
+    title: String,
+    handle_full: String,
+    name: String,
+    summary_html: String,
+    fields: Vec<FieldView>,
+    avatar_url: Option<String>,
+    header_url: Option<String>,
+    post_count: String,
+    first_year: Option<String>,
+    last_year: Option<String>,
+    actor_url: String,
+    page_url: String,
+    origin_profile_url: Option<String>,
+    origin_host: Option<String>,
+    posts: Vec<PostView>,
+    older_url: Option<String>,
+    newer_url: Option<String>,
+    robots_noindex: bool,
+    draft: bool,
+    webfinger_url: String,
+    og_image: Option<String>,
+}
+
+/// How many posts an account shows, and when the first and the last were published.
+pub type Span = (i64, Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+
+impl ProfilePage {
+    /// The page of an account with some of its posts.
+    pub fn new(
+        account: &Account,
+        span: Span,
+        posts: Vec<PostView>,
+        newer: Option<i64>,
+        older: Option<i64>,
+    ) -> ProfilePage {
+        let urls = account.urls();
+        let (count, first, last) = span;
+        let year = |at: Option<DateTime<Utc>>| at.map(|at| at.format("%Y").to_string());
+        let picture = |file: &crate::domain::post::MediaFile| format!("/media/{}", file.file_name());
+        let field = |(name, value): &(String, String)| FieldView { name: name.clone(), value_html: field_html(value) };
+        let handle_full = format!("@{}", account.address());
+        let subject =
+            url::form_urlencoded::byte_serialize(format!("acct:{}", account.address()).as_bytes()).collect::<String>();
+        ProfilePage {
+            style_version: &STYLE_VERSION,
+            instance_host: urls.domain().authority().to_owned(),
+            title: format!("{} ({handle_full})", account.display_name()),
+            handle_full,
+            name: account.display_name().to_owned(),
+            summary_html: account.profile.summary.as_str().to_owned(),
+            fields: account.profile.fields.iter().map(field).collect(),
+            avatar_url: account.profile.avatar.as_ref().map(picture),
+            header_url: account.profile.header.as_ref().map(picture),
+            post_count: grouped(count),
+            first_year: year(first),
+            last_year: year(last),
+            actor_url: urls.actor(),
+            origin_host: account.source.as_ref().map(|source| source.host.clone()),
+            origin_profile_url: account.source_page(),
+            posts,
+            older_url: older.map(|id| format!("/@{}?max_id={id}", account.handle)),
+            newer_url: newer.map(|id| format!("/@{}?min_id={id}", account.handle)),
+            robots_noindex: !account.settings.indexable,
+            draft: account.state == AccountState::Draft,
+            webfinger_url: urls.domain().path(&format!("/.well-known/webfinger?resource={subject}")),
+            og_image: account.profile.avatar.as_ref().map(|file| urls.domain().media(&file.file_name())),
+            page_url: urls.profile(),
+        }
+    }
+}
+
+/// Who wrote it, in a line.
+pub struct Byline {
+    name: String,
+    handle_full: String,
+    avatar_url: Option<String>,
+    profile_url: String,
+}
+
+impl Byline {
+    fn of(account: &Account) -> Byline {
+        Byline {
+            name: account.display_name().to_owned(),
+            handle_full: format!("@{}", account.address()),
+            avatar_url: account.profile.avatar.as_ref().map(|file| format!("/media/{}", file.file_name())),
+            profile_url: format!("/@{}", account.handle),
+        }
+    }
+}
+
+/// A post's page: its whole thread, the linked post marked.
+#[derive(Template)]
+#[template(path = "thread.html")]
+pub struct ThreadPage {
+    style_version: &'static str,
+    instance_host: String,
+    account: Byline,
+    posts: Vec<PostView>,
+    page_url: String,
+    canonical_url: Option<String>,
+    og_title: String,
+    og_description: String,
+    published_iso: String,
+    note_url: String,
+    robots_noindex: bool,
+    draft: bool,
+    author_handle: String,
+    og_image: Option<String>,
+}
+
+impl ThreadPage {
+    /// The page of `post`, with the posts of its thread in order.
+    pub fn new(account: &Account, post: &Post, posts: Vec<PostView>) -> ThreadPage {
+        let urls: AccountUrls = account.urls();
+        let shown = post.warning.as_ref().map(|warning| format!("Content warning: {warning}"));
+        let excerpt = |length| shown.clone().unwrap_or_else(|| post.content.excerpt(length));
+        let (title, description) = (excerpt(TITLE), excerpt(DESCRIPTION));
+        let image =
+            post.attachments.iter().filter(|_| !post.sensitive && post.warning.is_none()).find_map(|attachment| {
+                let file = attachment.file.as_ref().filter(|file| file.media_type.starts_with("image/"))?;
+                Some(urls.domain().media(&file.file_name()))
+            });
+        let byline = Byline::of(account);
+        ThreadPage {
+            style_version: &STYLE_VERSION,
+            instance_host: urls.domain().authority().to_owned(),
+            og_title: format!("{}: {title}", byline.name),
+            og_description: description,
+            posts,
+            page_url: urls.page(post.id),
+            canonical_url: post.canonical_url.clone(),
+            published_iso: timestamp(post.published),
+            note_url: urls.note(post.id),
+            robots_noindex: !account.settings.indexable,
+            draft: account.state == AccountState::Draft,
+            author_handle: byline.handle_full.clone(),
+            account: byline,
+            og_image: image,
+        }
+    }
+}
+
+/// A hashtag's page.
+#[derive(Template)]
+#[template(path = "tag.html")]
+pub struct TagPage {
+    style_version: &'static str,
+    instance_host: String,
+    tag: String,
+    posts: Vec<PostView>,
+    older_url: Option<String>,
+}
+
+impl TagPage {
+    /// The page of `tag` on a host.
+    pub fn new(host: &str, tag: &str, posts: Vec<PostView>, older: Option<i64>) -> TagPage {
+        let older_url = older.map(|id| format!("?max_id={id}"));
+        let (instance_host, tag) = (host.to_owned(), tag.to_owned());
+        TagPage { style_version: &STYLE_VERSION, instance_host, tag, posts, older_url }
+    }
+}
+
+/// An account in the list of the front page.
+pub struct AccountLine {
+    name: String,
+    handle_full: String,
+    profile_url: String,
+    avatar_url: Option<String>,
+    post_count: String,
+}
+
+impl AccountLine {
+    /// An account that shows `count` posts.
+    pub fn new(account: &Account, count: i64) -> AccountLine {
+        let Byline { name, handle_full, avatar_url, profile_url } = Byline::of(account);
+        AccountLine { name, handle_full, profile_url, avatar_url, post_count: grouped(count) }
+    }
+}
+
+/// The front page.
+#[derive(Template)]
+#[template(path = "home.html")]
+pub struct HomePage {
+    style_version: &'static str,
+    instance_host: String,
+    accounts: Vec<AccountLine>,
+}
+
+impl HomePage {
+    /// The front page of a host.
+    pub fn new(host: &str, accounts: Vec<AccountLine>) -> HomePage {
+        HomePage { style_version: &STYLE_VERSION, instance_host: host.to_owned(), accounts }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage<'a> {
+    style_version: &'static str,
+    instance_host: &'a str,
+    status: u16,
+    heading: &'a str,
+    explanation: &'a str,
+    hint: Option<String>,
+}
+
+/// An error as a page.
+pub fn error(shown: &Shown, host: &str) -> String {
+    let hint = (shown.status == 421)
+        .then(|| "The address may be spelled differently, or the server's public name is set up wrongly.".to_owned());
+    let page = ErrorPage {
+        style_version: &STYLE_VERSION,
+        instance_host: host,
+        status: shown.status,
+        heading: shown.heading,
+        explanation: &shown.sentence,
+        hint,
+    };
+    page.render().unwrap_or_else(|_| crate::text::escape(&shown.sentence))
+}
+
+/// `5 April 2024, 00:39 UTC`.
+fn human(at: DateTime<Utc>) -> String {
+    at.format("%-d %B %Y, %H:%M UTC").to_string()
+}
+
+/// `12,345`.
+fn grouped(count: i64) -> String {
+    let digits = count.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
+    groups.join(",")
+}
+
+fn host(url: &str) -> Option<String> {
+    url::Url::parse(url).ok()?.host_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_dates_read_well() {
+        assert_eq!([grouped(0), grouped(999), grouped(1234), grouped(1_234_567)], ["0", "999", "1,234", "1,234,567"]);
+        assert_eq!(human("2024-04-05T00:39:47Z".parse().unwrap()), "5 April 2024, 00:39 UTC");
+    }
+}

@@ -1,0 +1,7 @@
+//! The program: parse the command line, run the command, report how it ended.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    everpost::cli::run()
+}

@@ -1,0 +1,82 @@
+//! What an operator, a schedule or a stranger can make happen: one verb, or one noun's verbs, a file.
+//!
+//! The command line and the web call the same functions here. Must never know actix, clap, status codes or HTML.
+//! Time is a parameter. Start with `ingest.rs`.
+
+pub mod accounts;
+pub mod domains;
+pub mod ingest;
+pub mod posts;
+mod prepare;
+mod target;
+
+use crate::federation::keys::{self, Vault};
+use crate::media::{self, MediaStore};
+use crate::store::{self, Store};
+
+/// The handles that an operation needs.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// The database.
+    pub store: Store,
+    /// The media files.
+    pub media: MediaStore,
+    /// What seals private keys.
+    pub vault: Vault,
+}
+
+/// Why an operation did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What was asked for is not there; the sentence says what there is.
+    #[error("{0}")]
+    NotFound(String),
+    /// It contradicts what stands; the sentence says what to do.
+    #[error("{0}")]
+    Refused(String),
+    /// Nothing in the given paths could be read.
+    #[error("{0}")]
+    NothingReadable(String),
+    /// The database.
+    #[error(transparent)]
+    Store(store::Error),
+    /// A key.
+    #[error(transparent)]
+    Keys(#[from] keys::Error),
+    /// A media file.
+    #[error(transparent)]
+    Media(#[from] media::Error),
+    /// A part of the program stopped in the middle.
+    #[error("an inner task failed: {0}")]
+    Task(String),
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Error {
+        match error {
+            store::Error::NotFound(what) => Error::NotFound(format!("{what} is not there")),
+            store::Error::Busy(why) => Error::Refused(why),
+            other => Error::Store(other),
+        }
+    }
+}
+
+/// Run blocking work off the request path.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| Error::Task(e.to_string()))
+}
+
+impl App {
+    /// Let go of media files that nothing refers to any more.
+    async fn forget_media(&self, candidates: &[String]) -> Result<(), Error> {
+        if candidates.is_empty() {
+            return Ok(());
+        }
+        let erase = |file: &crate::domain::post::MediaFile| {
+            if let Err(error) = self.media.erase(file) {
+                tracing::warn!(media.sha256 = file.sha256, %error, "a media file that nothing refers to could not be removed");
+            }
+        };
+        Ok(self.store.forget_unused_media(candidates, erase).await?)
+    }
+}

@@ -1,0 +1,313 @@
+//! Our accounts: rows, queries, conversion.
+
+use super::keys::{self, KeyOwner, KeyRow};
+use super::schema::{accounts, domains, media, posts};
+use super::{Error, Store, media as media_rows};
+use crate::domain::account::{Account, AccountState, Handle, Profile};
+use crate::domain::ids::{AccountId, DomainId};
+use crate::domain::post::MediaFile;
+use crate::domain::settings::Settings;
+use crate::domain::source::Author;
+use crate::text::SafeHtml;
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use serde_json::{Map, Value, json};
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = accounts, check_for_backend(diesel::pg::Pg))]
+struct Row {
+    id: i64,
+    domain_id: i64,
+    handle: String,
+    handle_domain: String,
+    source_host: Option<String>,
+    source_user: Option<String>,
+    source_actor_id: Option<String>,
+    name: String,
+    summary_html: String,
+    fields: Value,
+    settings: Value,
+    state: String,
+    preview_token: String,
+    created_at: DateTime<Utc>,
+    changed_at: DateTime<Utc>,
+    exposed_at: Option<DateTime<Utc>>,
+    gone_at: Option<DateTime<Utc>>,
+    avatar_sha256: Option<String>,
+    header_sha256: Option<String>,
+}
+
+/// An account to be made.
+#[derive(Debug)]
+pub struct NewAccount {
+    /// The domain it will be on.
+    pub domain: DomainId,
+    /// Its local name.
+    pub handle: Handle,
+    /// The domain in its handle.
+    pub handle_domain: String,
+    /// The account elsewhere whose posts it will keep.
+    pub source: Option<Author>,
+    /// That account's actor id.
+    pub source_actor: Option<String>,
+    /// Its settings.
+    pub settings: Settings,
+    /// Whether it is live at once.
+    pub live: bool,
+    /// What opens its pages while it is a draft.
+    pub preview_token: String,
+    /// Its key pairs.
+    pub keys: Vec<KeyRow>,
+}
+
+impl Store {
+    /// Make an account with its keys. `Conflict` when the handle is, or ever was, taken.
+    pub async fn insert_account(&self, new: &NewAccount, now: DateTime<Utc>) -> Result<AccountId, Error> {
+        let values = (
+            accounts::domain_id.eq(new.domain.0),
+            accounts::handle.eq(new.handle.as_str()),
+            accounts::handle_domain.eq(&new.handle_domain),
+            accounts::source_host.eq(new.source.as_ref().map(|source| &source.host)),
+            accounts::source_user.eq(new.source.as_ref().map(|source| &source.user)),
+            accounts::source_actor_id.eq(&new.source_actor),
+            accounts::settings.eq(settings_json(&new.settings)),
+            accounts::state.eq(if new.live { "live" } else { "draft" }),
+            accounts::preview_token.eq(&new.preview_token),
+            accounts::created_at.eq(now),
+            accounts::changed_at.eq(now),
+        );
+        let mut connection = self.connection().await?;
+        connection
+            .transaction(async |connection| {
+                let id: i64 = diesel::insert_into(accounts::table)
+                    .values(values)
+                    .returning(accounts::id)
+                    .get_result(connection)
+                    .await?;
+                keys::insert(connection, KeyOwner::Account(AccountId(id)), &new.keys, now).await?;
+                Ok(AccountId(id))
+            })
+            .await
+    }
+
+    /// Every account that is not gone, by handle.
+    pub async fn list_accounts(&self) -> Result<Vec<Account>, Error> {
+        let rows: Vec<(Row, String)> = accounts::table
+            .inner_join(domains::table)
+            .filter(accounts::state.ne("gone"))
+            .order((accounts::handle, accounts::id))
+            .select((Row::as_select(), domains::base_url))
+            .load(&mut self.connection().await?)
+            .await?;
+        let mut found = Vec::with_capacity(rows.len());
+        for row in rows {
+            found.push(self.account(row).await?);
+        }
+        Ok(found)
+    }
+
+    /// The account of that handle on a domain, also one that is gone.
+    pub async fn find_account(&self, domain: DomainId, handle: &Handle) -> Result<Option<Account>, Error> {
+        let row: Option<(Row, String)> = accounts::table
+            .inner_join(domains::table)
+            .filter(accounts::domain_id.eq(domain.0).and(accounts::handle.eq(handle.as_str())))
+            .select((Row::as_select(), domains::base_url))
+            .first(&mut self.connection().await?)
+            .await
+            .optional()?;
+        match row {
+            Some(row) => self.account(row).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// How many posts an account shows, and in which years the first and the last of them stand.
+    pub async fn account_span(
+        &self,
+        id: AccountId,
+    ) -> Result<(i64, Option<DateTime<Utc>>, Option<DateTime<Utc>>), Error> {
+        use diesel::dsl::{count_star, max, min};
+        let listed = posts::table.filter(posts::account_id.eq(id.0)).filter(super::posts::listed());
+        let span = listed.select((count_star(), min(posts::published_at), max(posts::published_at)));
+        Ok(span.first(&mut self.connection().await?).await?)
+    }
+
+    /// Write what `account` says of itself, its settings, its source and its state.
+    pub async fn update_account(&self, account: &Account, now: DateTime<Utc>) -> Result<(), Error> {
+        let fields: Vec<Value> = account.profile.fields.iter().map(|(name, value)| json!([name, value])).collect();
+        let (state, gone_at) = match &account.state {
+            AccountState::Draft => ("draft", None),
+            AccountState::Live => ("live", None),
+            AccountState::Gone { since } => ("gone", Some(*since)),
+        };
+        let pictures = [&account.profile.avatar, &account.profile.header];
+        let change = (
+            accounts::handle_domain.eq(&account.handle_domain),
+            accounts::source_host.eq(account.source.as_ref().map(|source| &source.host)),
+            accounts::source_user.eq(account.source.as_ref().map(|source| &source.user)),
+            accounts::source_actor_id.eq(&account.source_actor),
+            accounts::name.eq(&account.profile.name),
+            accounts::summary_html.eq(account.profile.summary.as_str()),
+            accounts::fields.eq(Value::from(fields)),
+            accounts::avatar_sha256.eq(pictures[0].as_ref().map(|file| &file.sha256)),
+            accounts::header_sha256.eq(pictures[1].as_ref().map(|file| &file.sha256)),
+            accounts::settings.eq(settings_json(&account.settings)),
+            accounts::state.eq(state),
+            accounts::gone_at.eq(gone_at),
+            accounts::changed_at.eq(now),
+        );
+        let mut connection = self.connection().await?;
+        connection
+            .transaction(async |connection| {
+                media_rows::insert(connection, pictures.into_iter().flatten().collect(), now).await?;
+                diesel::update(accounts::table.find(account.id.0)).set(change).execute(connection).await?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// Take everything of an account away but its row, which keeps the handle from being given again.
+    /// Names the media that its posts and profile referred to.
+    pub async fn erase_account(&self, id: AccountId, now: DateTime<Utc>) -> Result<Vec<String>, Error> {
+        use super::schema::{attachments, contexts, keys};
+        let mut connection = self.connection().await?;
+        connection
+            .transaction(async |connection| {
+                let mut files: Vec<Option<String>> = attachments::table
+                    .inner_join(posts::table)
+                    .filter(posts::account_id.eq(id.0))
+                    .select(attachments::media_sha256)
+                    .distinct()
+                    .load(connection)
+                    .await?;
+                let pictures: (Option<String>, Option<String>) = accounts::table
+                    .find(id.0)
+                    .select((accounts::avatar_sha256, accounts::header_sha256))
+                    .first(connection)
+                    .await?;
+                files.extend([pictures.0, pictures.1]);
+                diesel::delete(posts::table.filter(posts::account_id.eq(id.0))).execute(connection).await?;
+                diesel::delete(contexts::table.filter(contexts::account_id.eq(id.0))).execute(connection).await?;
+                diesel::delete(keys::table.filter(keys::account_id.eq(id.0))).execute(connection).await?;
+                let emptied = (
+                    accounts::name.eq(""),
+                    accounts::summary_html.eq(""),
+                    accounts::fields.eq(json!([])),
+                    accounts::avatar_sha256.eq(None::<String>),
+                    accounts::header_sha256.eq(None::<String>),
+                    accounts::source_host.eq(None::<String>),
+                    accounts::source_user.eq(None::<String>),
+                    accounts::source_actor_id.eq(None::<String>),
+                    accounts::settings.eq(settings_json(&Settings::default())),
+                    accounts::state.eq("gone"),
+                    accounts::gone_at.eq(now),
+                    accounts::changed_at.eq(now),
+                );
+                diesel::update(accounts::table.find(id.0)).set(emptied).execute(connection).await?;
+                Ok(files.into_iter().flatten().collect())
+            })
+            .await
+    }
+
+    /// Note that an account has answered another server.
+    pub async fn expose_account(&self, id: AccountId, now: DateTime<Utc>) -> Result<(), Error> {
+        diesel::update(accounts::table.filter(accounts::id.eq(id.0).and(accounts::exposed_at.is_null())))
+            .set(accounts::exposed_at.eq(now))
+            .execute(&mut self.connection().await?)
+            .await?;
+        Ok(())
+    }
+
+    async fn account(&self, (row, base_url): (Row, String)) -> Result<Account, Error> {
+        let wanted: Vec<&String> = row.avatar_sha256.iter().chain(&row.header_sha256).collect();
+        let files: Vec<MediaFile> = match wanted.is_empty() {
+            true => Vec::new(),
+            false => media::table
+                .filter(media::sha256.eq_any(wanted))
+                .select(media_rows::COLUMNS)
+                .load::<media_rows::Row>(&mut self.connection().await?)
+                .await?
+                .into_iter()
+                .map(media_rows::file)
+                .collect(),
+        };
+        account(row, base_url, &files)
+    }
+}
+
+/// Note on a connection that an account or its posts changed.
+pub(super) async fn touch(connection: &mut AsyncPgConnection, id: AccountId, now: DateTime<Utc>) -> Result<(), Error> {
+    diesel::update(accounts::table.find(id.0)).set(accounts::changed_at.eq(now)).execute(connection).await?;
+    Ok(())
+}
+
+fn account(row: Row, base_url: String, files: &[MediaFile]) -> Result<Account, Error> {
+    let damaged = |what: String| Error::Damaged(format!("account {}: {what}", row.handle));
+    let picture = |sha256: &Option<String>| files.iter().find(|file| Some(&file.sha256) == sha256.as_ref()).cloned();
+    let state = match (row.state.as_str(), row.gone_at) {
+        ("draft", _) => AccountState::Draft,
+        ("live", _) => AccountState::Live,
+        ("gone", Some(since)) => AccountState::Gone { since },
+        (other, _) => return Err(damaged(format!("state {other}"))),
+    };
+    let profile = Profile {
+        name: row.name.clone(),
+        summary: SafeHtml::stored(row.summary_html.clone()),
+        fields: fields(&row.fields).ok_or_else(|| damaged("fields".to_owned()))?,
+        avatar: picture(&row.avatar_sha256),
+        header: picture(&row.header_sha256),
+    };
+    let settings = read_settings(&row.settings).map_err(|e| damaged(e.to_string()))?;
+    let handle = Handle::parse(&row.handle).map_err(damaged)?;
+    let source = row.source_host.zip(row.source_user).map(|(host, user)| Author { host, user });
+    Ok(Account {
+        id: AccountId(row.id),
+        domain: DomainId(row.domain_id),
+        base_url,
+        handle,
+        handle_domain: row.handle_domain,
+        source,
+        source_actor: row.source_actor_id,
+        profile,
+        settings,
+        state,
+        preview_token: row.preview_token,
+        created: row.created_at,
+        changed: row.changed_at,
+        exposed: row.exposed_at,
+    })
+}
+
+fn fields(value: &Value) -> Option<Vec<(String, String)>> {
+    let pair = |field: &Value| Some((field.get(0)?.as_str()?.to_owned(), field.get(1)?.as_str()?.to_owned()));
+    value.as_array()?.iter().map(pair).collect()
+}
+
+fn settings_json(settings: &Settings) -> Value {
+    let entries = settings.entries().into_iter().map(|(key, value)| (key.to_owned(), Value::from(value)));
+    Value::Object(Map::from_iter(entries))
+}
+
+fn read_settings(value: &Value) -> Result<Settings, String> {
+    let mut settings = Settings::default();
+    let entries = value.as_object().ok_or("settings are not an object")?;
+    for (key, value) in entries {
+        settings.set(key, value.as_str().unwrap_or_default()).map_err(|e| e.to_string())?;
+    }
+    Ok(settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stored_settings_read_back_and_an_unknown_key_is_an_error_that_lists_the_allowed() {
+        let mut settings = Settings::default();
+        settings.set("links", "origin").unwrap();
+        assert_eq!(read_settings(&settings_json(&settings)), Ok(settings));
+        let error = read_settings(&json!({ "colour": "red" })).unwrap_err();
+        assert!(error.contains("colour") && error.contains("archived_counts"), "{error}");
+    }
+}

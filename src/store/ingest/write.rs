@@ -1,0 +1,366 @@
+//! Writes a batch: posts, sources, attachments, and the conversations that they open or join.
+
+use super::Stored;
+use super::decide::{Decision, Existing, decide};
+use crate::domain::ids::{AccountId, ContextId, PostId};
+use crate::domain::post::{Kept, MediaFile, NewPost};
+use crate::domain::snowflake;
+use crate::store::schema::{attachments, contexts, post_sources, posts};
+use crate::store::{Error, accounts, media as media_rows};
+use chrono::{DateTime, Utc};
+use diesel::dsl::exists;
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use std::collections::{HashMap, HashSet};
+
+/// [`write`] as one opaque future: the compiler cannot prove by itself that its many borrows may cross threads.
+pub(super) fn boxed<'a>(
+    connection: &'a mut AsyncPgConnection,
+    account: AccountId,
+    batch: &'a [NewPost],
+    now: DateTime<Utc>,
+) -> BoxFuture<'a, Result<Stored, Error>> {
+    write(connection, account, batch, now).boxed()
+}
+
+async fn write(
+    connection: &mut AsyncPgConnection,
+    account: AccountId,
+    batch: &[NewPost],
+    now: DateTime<Utc>,
+) -> Result<Stored, Error> {
+    let mut standing = find_standing(connection, account, batch).await?;
+    let mut taken = find_taken(connection, batch).await?;
+    let mut stored = Stored::default();
+    let mut created: Vec<(&NewPost, PostId, ContextId)> = Vec::new();
+    let mut attached: Vec<(&NewPost, PostId, Files)> = Vec::new();
+    for new in batch {
+        let existing = standing.get(&new.key.0).cloned();
+        let kept = match (decide(existing.as_ref(), new), existing) {
+            (Decision::Replace { edited }, Some(existing)) => {
+                let files = replace(connection, &existing, new, edited, now).await?;
+                stored.dropped_media.extend(files.iter().map(|(_, sha256)| sha256.clone()));
+                attached.push((new, existing.id, files));
+                Kept::Updated(existing.id)
+            }
+            (Decision::Fill, Some(existing)) => {
+                if fill(connection, &existing, new, now).await? {
+                    Kept::Updated(existing.id)
+                } else {
+                    Kept::Unchanged(existing.id)
+                }
+            }
+            (Decision::Keep, Some(existing)) => Kept::Unchanged(existing.id),
+            (Decision::Refuse(since), Some(existing)) => Kept::Refused(format!(
+                "it was withdrawn on {}; `everpost post restore {}` lets the next import bring it back",
+                since.format("%Y-%m-%d"),
+                existing.id
+            )),
+            _ => {
+                let id = free_id(connection, new, &mut taken).await?;
+                let parent = new.reply_to.as_ref().and_then(|key| standing.get(&key.0));
+                let context = parent.map_or(ContextId(id.0), |parent| parent.context);
+                created.push((new, id, context));
+                attached.push((new, id, Files::new()));
+                let to_others = new.reply_to.is_some() && parent.is_none_or(|parent| parent.to_others);
+                let existing =
+                    Existing { id, context, to_others, withdrawn: None, awaited: false, source: None, files: 0 };
+                standing.insert(new.key.0.clone(), existing);
+                Kept::Created(id)
+            }
+        };
+        stored.kept.push(kept);
+    }
+    insert_posts(connection, account, &created, &standing, now).await?;
+    insert_attachments(connection, &attached, now).await?;
+    adopt_orphans(connection, account, &created, now).await?;
+    if stored.kept.iter().any(|kept| matches!(kept, Kept::Created(_) | Kept::Updated(_))) {
+        accounts::touch(connection, account, now).await?;
+    }
+    Ok(stored)
+}
+
+/// What stands under the batch's own keys and under the keys that it answers.
+async fn find_standing(
+    connection: &mut AsyncPgConnection,
+    account: AccountId,
+    batch: &[NewPost],
+) -> Result<HashMap<String, Existing>, Error> {
+    type Row = (String, i64, (i64, bool), Option<DateTime<Utc>>, bool, Option<(String, i32, Vec<u8>)>, Option<i64>);
+    let keys: HashSet<&str> = batch
+        .iter()
+        .flat_map(|new| [Some(&new.key), new.reply_to.as_ref()])
+        .flatten()
+        .map(|key| key.0.as_str())
+        .collect();
+    let source = (post_sources::format, post_sources::reader_version, post_sources::sha256);
+    let files = attachments::table
+        .filter(attachments::post_id.eq(posts::id).and(attachments::media_sha256.is_not_null()))
+        .count();
+    let rows: Vec<Row> = posts::table
+        .left_join(post_sources::table)
+        .filter(posts::account_id.eq(account.0).and(posts::source_key.eq_any(keys)))
+        .select((
+            posts::source_key,
+            posts::id,
+            (posts::context_id, posts::to_others),
+            posts::withdrawn_at,
+            posts::awaited,
+            source.nullable(),
+            files.single_value(),
+        ))
+        .load(connection)
+        .await?;
+    let existing = |(key, id, (context, to_others), withdrawn, awaited, source, files): Row| {
+        let (id, context, files) = (PostId(id), ContextId(context), files.unwrap_or_default());
+        (key, Existing { id, context, to_others, withdrawn, awaited, source, files })
+    };
+    Ok(rows.into_iter().map(existing).collect())
+}
+
+/// Which of the numbers that the batch would like are in use anywhere on the server.
+async fn find_taken(connection: &mut AsyncPgConnection, batch: &[NewPost]) -> Result<HashSet<i64>, Error> {
+    let wanted: Vec<i64> = batch.iter().map(|new| new.preferred_id.0).collect();
+    let taken: Vec<i64> = posts::table.filter(posts::id.eq_any(wanted)).select(posts::id).load(connection).await?;
+    Ok(taken.into_iter().collect())
+}
+
+/// The preferred number, or the next free one from the minted one on.
+async fn free_id(connection: &mut AsyncPgConnection, new: &NewPost, taken: &mut HashSet<i64>) -> Result<PostId, Error> {
+    let mut id = new.preferred_id.0;
+    if !taken.insert(id) {
+        let hash = openssl::sha::sha256(new.key.0.as_bytes());
+        id = snowflake::mint(new.published, u16::from_be_bytes([hash[0], hash[1]]));
+        while taken.contains(&id) || is_taken(connection, id).await? {
+            id += 1;
+        }
+        taken.insert(id);
+    }
+    Ok(PostId(id))
+}
+
+async fn is_taken(connection: &mut AsyncPgConnection, id: i64) -> Result<bool, Error> {
+    Ok(diesel::select(exists(posts::table.find(id))).get_result(connection).await?)
+}
+
+async fn insert_posts(
+    connection: &mut AsyncPgConnection,
+    account: AccountId,
+    created: &[(&NewPost, PostId, ContextId)],
+    standing: &HashMap<String, Existing>,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let opened: Vec<_> = created
+        .iter()
+        .filter(|(_, id, context)| id.0 == context.0)
+        .map(|(_, _, context)| (contexts::id.eq(context.0), contexts::account_id.eq(account.0)))
+        .collect();
+    diesel::insert_into(contexts::table).values(opened).on_conflict_do_nothing().execute(connection).await?;
+    let rows: Vec<_> = created
+        .iter()
+        .map(|(new, id, context)| {
+            // A parent that comes later in the batch has another conversation until `adopt_orphans` joins the two.
+            let parent = new.reply_to.as_ref().and_then(|key| standing.get(&key.0));
+            let parent = parent.filter(|parent| parent.context == *context).map(|parent| parent.id.0);
+            let identity = (
+                posts::id.eq(id.0),
+                posts::account_id.eq(account.0),
+                posts::source_key.eq(&new.key.0),
+                posts::reply_to_key.eq(new.reply_to.as_ref().map(|key| &key.0)),
+                posts::reply_to_id.eq(parent.filter(|parent| *parent != id.0)),
+                posts::to_others.eq(standing.get(&new.key.0).is_some_and(|post| post.to_others)),
+                posts::context_id.eq(context.0),
+                posts::created_at.eq(now),
+                posts::changed_at.eq(now),
+                posts::published_at.eq(new.published),
+                posts::updated_at.eq(new.edited.filter(|edited| *edited > new.published)),
+            );
+            (identity, content(new))
+        })
+        .collect();
+    diesel::insert_into(posts::table).values(rows).execute(connection).await?;
+    let sources: Vec<_> = created.iter().map(|(new, id, _)| source(new, *id)).collect();
+    diesel::insert_into(post_sources::table).values(sources).execute(connection).await?;
+    Ok(())
+}
+
+/// The columns that a source's text fills, on insert and on update alike.
+type Content<'a> = (
+    diesel::dsl::Eq<posts::source_object_id, &'a Option<String>>,
+    diesel::dsl::Eq<posts::source_object_id_stated, bool>,
+    diesel::dsl::Eq<posts::canonical_url, &'a Option<String>>,
+    diesel::dsl::Eq<posts::visibility, &'static str>,
+    diesel::dsl::Eq<posts::date_origin, &'static str>,
+    diesel::dsl::Eq<posts::content_html, &'a str>,
+    diesel::dsl::Eq<posts::warning, &'a Option<String>>,
+    diesel::dsl::Eq<posts::sensitive, bool>,
+    diesel::dsl::Eq<posts::language, &'a Option<String>>,
+    diesel::dsl::Eq<posts::tags, &'a Vec<String>>,
+);
+
+fn content(new: &NewPost) -> Content<'_> {
+    (
+        posts::source_object_id.eq(&new.object_id),
+        posts::source_object_id_stated.eq(new.object_id_stated),
+        posts::canonical_url.eq(&new.canonical_url),
+        posts::visibility.eq(new.visibility.name()),
+        posts::date_origin.eq(new.date_origin.name()),
+        posts::content_html.eq(new.content.as_str()),
+        posts::warning.eq(&new.warning),
+        posts::sensitive.eq(new.sensitive),
+        posts::language.eq(&new.language),
+        posts::tags.eq(&new.tags),
+    )
+}
+
+type Source<'a> = (
+    diesel::dsl::Eq<post_sources::post_id, i64>,
+    diesel::dsl::Eq<post_sources::format, &'static str>,
+    diesel::dsl::Eq<post_sources::reader_version, i32>,
+    diesel::dsl::Eq<post_sources::sha256, Vec<u8>>,
+    diesel::dsl::Eq<post_sources::bytes, &'a Vec<u8>>,
+);
+
+fn source(new: &NewPost, id: PostId) -> Source<'_> {
+    (
+        post_sources::post_id.eq(id.0),
+        post_sources::format.eq(new.format.name()),
+        post_sources::reader_version.eq(new.reader_version),
+        post_sources::sha256.eq(new.source_sha256.to_vec()),
+        post_sources::bytes.eq(&new.source_bytes),
+    )
+}
+
+/// The files that a post had, each with what the source called it.
+type Files = Vec<(String, String)>;
+
+/// Write a post over what stands. Its number stays; its date stays too once another server has seen it.
+/// Gives back the files that it had.
+async fn replace(
+    connection: &mut AsyncPgConnection,
+    existing: &Existing,
+    new: &NewPost,
+    edited: bool,
+    now: DateTime<Utc>,
+) -> Result<Files, Error> {
+    let row = posts::table.find(existing.id.0);
+    let (published, exposed): (DateTime<Utc>, Option<DateTime<Utc>>) =
+        row.select((posts::published_at, posts::exposed_at)).for_update().first(connection).await?;
+    let published = if exposed.is_some() { published } else { new.published };
+    let stated = new.edited.filter(|at| *at > published);
+    diesel::update(row)
+        .set((
+            content(new),
+            posts::published_at.eq(published),
+            posts::withdrawn_at.eq(None::<DateTime<Utc>>),
+            posts::awaited.eq(false),
+            posts::changed_at.eq(now),
+        ))
+        .execute(connection)
+        .await?;
+    if edited || stated.is_some() {
+        diesel::update(row).set(posts::updated_at.eq(stated.unwrap_or(now))).execute(connection).await?;
+    }
+    let dropped: Vec<(String, Option<String>)> =
+        diesel::delete(attachments::table.filter(attachments::post_id.eq(existing.id.0)))
+            .returning((attachments::source_url, attachments::media_sha256))
+            .get_results(connection)
+            .await?;
+    diesel::delete(post_sources::table.find(existing.id.0)).execute(connection).await?;
+    diesel::insert_into(post_sources::table).values(source(new, existing.id)).execute(connection).await?;
+    Ok(dropped.into_iter().filter_map(|(source_url, file)| Some((source_url, file?))).collect())
+}
+
+/// Let a poorer format fill what is empty; whether it filled anything.
+async fn fill(
+    connection: &mut AsyncPgConnection,
+    existing: &Existing,
+    new: &NewPost,
+    now: DateTime<Utc>,
+) -> Result<bool, Error> {
+    let row = posts::table.find(existing.id.0);
+    let mut filled = 0;
+    macro_rules! fill_empty {
+        ($column:ident, $value:expr) => {
+            if let Some(value) = $value {
+                let empty = posts::table.filter(posts::id.eq(existing.id.0).and(posts::$column.is_null()));
+                filled += diesel::update(empty).set(posts::$column.eq(value)).execute(connection).await?;
+            }
+        };
+    }
+    fill_empty!(canonical_url, &new.canonical_url);
+    fill_empty!(source_object_id, &new.object_id);
+    fill_empty!(warning, &new.warning);
+    fill_empty!(language, &new.language);
+    if filled > 0 {
+        diesel::update(row).set(posts::changed_at.eq(now)).execute(connection).await?;
+    }
+    Ok(filled > 0)
+}
+
+/// Store attachments. One whose file is missing in the archive keeps the file that came with it earlier.
+async fn insert_attachments(
+    connection: &mut AsyncPgConnection,
+    posts: &[(&NewPost, PostId, Files)],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let attached = posts.iter().flat_map(|(new, _, _)| &new.attachments);
+    let files: Vec<&MediaFile> = attached.filter_map(|attachment| attachment.file.as_ref()).collect();
+    media_rows::insert(connection, files, now).await?;
+    let mut rows = Vec::new();
+    for (new, id, earlier) in posts {
+        for (at, attachment) in new.attachments.iter().enumerate() {
+            let kept = || earlier.iter().find(|(name, _)| *name == attachment.source_url).map(|(_, sha256)| sha256);
+            rows.push((
+                attachments::post_id.eq(id.0),
+                attachments::position.eq(i16::try_from(at).unwrap_or(i16::MAX)),
+                attachments::kind.eq(attachment.kind.name()),
+                attachments::media_sha256.eq(attachment.file.as_ref().map(|file| &file.sha256).or_else(kept)),
+                attachments::alt.eq(&attachment.alt),
+                attachments::source_url.eq(&attachment.source_url),
+            ));
+        }
+    }
+    diesel::insert_into(attachments::table).values(rows).execute(connection).await?;
+    Ok(())
+}
+
+/// Posts that came before what they answer are joined to it now, their conversations too.
+async fn adopt_orphans(
+    connection: &mut AsyncPgConnection,
+    account: AccountId,
+    created: &[(&NewPost, PostId, ContextId)],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let keys: Vec<&str> = created.iter().map(|(new, _, _)| new.key.0.as_str()).collect();
+    let orphans: Vec<(i64, String)> = posts::table
+        .filter(posts::account_id.eq(account.0).and(posts::reply_to_id.is_null()).and(posts::reply_to_key.eq_any(keys)))
+        .select((posts::id, posts::reply_to_key.assume_not_null()))
+        .load(connection)
+        .await?;
+    for (orphan, key) in orphans {
+        let parent: (i64, i64, bool) = posts::table
+            .filter(posts::account_id.eq(account.0).and(posts::source_key.eq(&key)))
+            .select((posts::id, posts::context_id, posts::to_others))
+            .first(connection)
+            .await?;
+        if parent.0 == orphan {
+            continue;
+        }
+        let old: i64 = posts::table.find(orphan).select(posts::context_id).first(connection).await?;
+        let link = (posts::reply_to_id.eq(parent.0), posts::changed_at.eq(now));
+        diesel::update(posts::table.find(orphan)).set(link).execute(connection).await?;
+        if old != parent.1 {
+            let members = posts::table.filter(posts::context_id.eq(old));
+            diesel::update(members)
+                .set((posts::context_id.eq(parent.1), posts::to_others.eq(parent.2), posts::changed_at.eq(now)))
+                .execute(connection)
+                .await?;
+            let merged = contexts::table.filter(contexts::id.eq(old).or(contexts::merged_into.eq(old)));
+            diesel::update(merged).set(contexts::merged_into.eq(parent.1)).execute(connection).await?;
+        }
+    }
+    Ok(())
+}

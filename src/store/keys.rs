@@ -1,0 +1,116 @@
+//! Rows of key pairs. What is in them is opaque here; `federation::keys` makes, seals and opens them.
+
+use super::schema::keys;
+use super::{Error, Store};
+use crate::domain::ids::{AccountId, DomainId};
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::{AsyncConnection, RunQueryDsl};
+
+/// Whose key it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyOwner {
+    /// An account.
+    Account(AccountId),
+    /// The server actor of a domain.
+    ServerActor(DomainId),
+}
+
+/// A key pair as stored.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyRow {
+    /// `rsa` or `ed25519`.
+    pub kind: String,
+    /// The fragment of its URL.
+    pub key_id: String,
+    /// The public half as text.
+    pub public_key: String,
+    /// The private half, maybe sealed.
+    pub private_key: Vec<u8>,
+    /// Whether it is sealed.
+    pub sealed: bool,
+}
+
+impl std::fmt::Debug for KeyRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyRow").field("kind", &self.kind).field("key_id", &self.key_id).finish_non_exhaustive()
+    }
+}
+
+type Row = (String, String, String, Vec<u8>, bool);
+
+fn key_row((kind, key_id, public_key, private_key, sealed): Row) -> KeyRow {
+    KeyRow { kind, key_id, public_key, private_key, sealed }
+}
+
+impl Store {
+    /// The keys of an owner that are not retired, oldest first.
+    pub async fn list_keys(&self, owner: KeyOwner) -> Result<Vec<KeyRow>, Error> {
+        let columns = (keys::kind, keys::key_id, keys::public_key, keys::private_key, keys::sealed);
+        let query = keys::table.filter(keys::retired_at.is_null()).order(keys::id).select(columns).into_boxed();
+        let query = match owner {
+            KeyOwner::Account(id) => query.filter(keys::account_id.eq(id.0)),
+            KeyOwner::ServerActor(id) => query.filter(keys::domain_id.eq(id.0)),
+        };
+        let rows: Vec<Row> = query.load(&mut self.connection().await?).await?;
+        let row =
+            |(kind, key_id, public_key, private_key, sealed)| KeyRow { kind, key_id, public_key, private_key, sealed };
+        Ok(rows.into_iter().map(row).collect())
+    }
+
+    /// Replace the private half of every key that is not sealed yet by what `seal` makes of it; how many there were.
+    pub async fn seal_keys(
+        &self,
+        seal: impl Fn(&KeyRow) -> Result<Vec<u8>, String> + Send + Sync,
+    ) -> Result<usize, Error> {
+        let mut connection = self.connection().await?;
+        connection
+            .transaction(async |connection| {
+                let columns = (keys::id, (keys::kind, keys::key_id, keys::public_key, keys::private_key, keys::sealed));
+                let open = keys::table.filter(keys::sealed.eq(false)).select(columns).for_update();
+                let rows: Vec<(i64, Row)> = open.load(connection).await?;
+                for (id, row) in &rows {
+                    let sealed = seal(&key_row(row.clone())).map_err(Error::Damaged)?;
+                    let change = (keys::private_key.eq(sealed), keys::sealed.eq(true));
+                    diesel::update(keys::table.find(*id)).set(change).execute(connection).await?;
+                }
+                Ok(rows.len())
+            })
+            .await
+    }
+
+    /// Store keys of an owner; those that are there already (by kind and id) stay as they are.
+    pub async fn insert_keys(&self, owner: KeyOwner, rows: &[KeyRow], now: DateTime<Utc>) -> Result<(), Error> {
+        insert(&mut *self.connection().await?, owner, rows, now).await
+    }
+}
+
+/// Store keys on a connection that may be inside a transaction.
+pub(super) async fn insert(
+    connection: &mut diesel_async::AsyncPgConnection,
+    owner: KeyOwner,
+    rows: &[KeyRow],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let (account, domain) = match owner {
+        KeyOwner::Account(id) => (Some(id.0), None),
+        KeyOwner::ServerActor(id) => (None, Some(id.0)),
+    };
+    let values: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            (
+                keys::account_id.eq(account),
+                keys::domain_id.eq(domain),
+                keys::kind.eq(&row.kind),
+                keys::key_id.eq(&row.key_id),
+                keys::public_key.eq(&row.public_key),
+                keys::private_key.eq(&row.private_key),
+                keys::sealed.eq(row.sealed),
+                keys::created_at.eq(now),
+            )
+        })
+        .collect();
+    diesel::insert_into(keys::table).values(values).on_conflict_do_nothing().execute(connection).await?;
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! Migrations: embedded, run under a lock, and only in a database that is ours. Synchronous, through libpq.
+
+use super::Error;
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Text};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
+
+/// The key of the advisory lock: "everpost" in ASCII.
+const LOCK: i64 = 0x6576_6572_706f_7374;
+
+/// Run what is pending and name it.
+pub(super) fn run(url: &str) -> Result<Vec<String>, Error> {
+    locked(url, |connection| {
+        refuse_foreign(connection)?;
+        let done = connection.run_pending_migrations(MIGRATIONS).map_err(failed)?;
+        let names = done.iter().map(ToString::to_string).collect();
+        connection.batch_execute("INSERT INTO everpost_instance DEFAULT VALUES ON CONFLICT DO NOTHING")?;
+        Ok(names)
+    })
+}
+
+/// All the way down and up again.
+pub(super) fn redo(url: &str) -> Result<(), Error> {
+    locked(url, |connection| {
+        refuse_foreign(connection)?;
+        connection.revert_all_migrations(MIGRATIONS).map_err(failed)?;
+        connection.run_pending_migrations(MIGRATIONS).map_err(failed)?;
+        connection.batch_execute("INSERT INTO everpost_instance DEFAULT VALUES ON CONFLICT DO NOTHING")?;
+        Ok(())
+    })
+}
+
+/// How many migrations this version has.
+pub(super) fn count() -> usize {
+    diesel::migration::MigrationSource::<diesel::pg::Pg>::migrations(&MIGRATIONS).map_or(0, |all| all.len())
+}
+
+/// One connection and nothing else.
+pub(super) fn probe(url: &str) -> Result<(), Error> {
+    connect(url).map(drop)
+}
+
+/// Create a database unless it is there.
+pub(super) fn create_database(url: &str, name: &str) -> Result<(), Error> {
+    let mut connection = connect(url)?;
+    let there: bool = diesel::select(
+        diesel::dsl::sql::<Bool>("EXISTS (SELECT 1 FROM pg_database WHERE datname = ").bind::<Text, _>(name).sql(")"),
+    )
+    .get_result(&mut connection)?;
+    if !there {
+        let quoted = name.replace('"', "\"\"");
+        connection.batch_execute(&format!("CREATE DATABASE \"{quoted}\" ENCODING 'UTF8' TEMPLATE template0"))?;
+    }
+    Ok(())
+}
+
+fn connect(url: &str) -> Result<PgConnection, Error> {
+    PgConnection::establish(url).map_err(|e| Error::Unavailable(e.to_string()))
+}
+
+/// Run `work` while no other process does the same. The lock ends with the connection, however that ends.
+fn locked<T>(url: &str, work: impl FnOnce(&mut PgConnection) -> Result<T, Error>) -> Result<T, Error> {
+    let mut connection = connect(url)?;
+    connection.batch_execute("SET client_min_messages = warning")?;
+    diesel::sql_query("SELECT pg_advisory_lock($1)").bind::<BigInt, _>(LOCK).execute(&mut connection)?;
+    work(&mut connection)
+}
+
+fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    Error::Database(format!("a migration failed: {error}"))
+}
+
+#[derive(QueryableByName)]
+struct Name {
+    #[diesel(sql_type = Text)]
+    name: String,
+}
+
+/// A database with tables of somebody else, or of a newer version of ours, is never touched.
+/// The catalog tells it and not the information schema, which hides what this role may not read.
+fn refuse_foreign(connection: &mut PgConnection) -> Result<(), Error> {
+    let tables: Vec<Name> = diesel::sql_query(
+        "SELECT format('%s.%s', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+         WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' ORDER BY 1",
+    )
+    .load(connection)?;
+    let marked = tables.iter().any(|table| table.name == "public.everpost_instance");
+    let foreign: Vec<&str> = tables
+        .iter()
+        .map(|table| table.name.as_str())
+        .filter(|name| *name != "public.__diesel_schema_migrations")
+        .collect();
+    if !marked && !foreign.is_empty() {
+        return Err(Error::Foreign(format!(
+            "the database already holds tables that are not Everpost's ({}); nothing was changed. \
+             Name another database in database.url (or DATABASE_URL), or leave it unset for a private one.",
+            foreign.iter().take(3).copied().collect::<Vec<_>>().join(", ")
+        )));
+    }
+    if !tables.iter().any(|table| table.name == "public.__diesel_schema_migrations") {
+        return Ok(());
+    }
+    let applied: Vec<Name> =
+        diesel::sql_query("SELECT version::text AS name FROM public.__diesel_schema_migrations ORDER BY 1")
+            .load(connection)?;
+    if !marked && !applied.is_empty() {
+        return Err(Error::Foreign(
+            "the database belongs to another program that uses diesel; nothing was changed. \
+             Name another database in database.url (or DATABASE_URL)."
+                .to_owned(),
+        ));
+    }
+    let known: Vec<String> = diesel::migration::MigrationSource::<diesel::pg::Pg>::migrations(&MIGRATIONS)
+        .map_err(failed)?
+        .iter()
+        .map(|migration| migration.name().version().to_string())
+        .collect();
+    match applied.iter().find(|version| !known.contains(&version.name)) {
+        Some(newer) => Err(Error::Foreign(format!(
+            "the database was migrated by a newer Everpost (migration {}); nothing was changed. Run that version, or a later one.",
+            newer.name
+        ))),
+        None => Ok(()),
+    }
+}

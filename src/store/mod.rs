@@ -1,0 +1,195 @@
+//! Postgres: the only room that knows diesel and SQL.
+//!
+//! [`Store`] is a pool; each file holds one noun: its rows, its queries, the conversion to and from the domain.
+//! Must never know ActivityPub's vocabulary, actix or files. Every call is one short transaction.
+//! Start with `posts.rs`; writing an archive is `ingest/`.
+
+pub mod accounts;
+pub mod domains;
+pub mod ingest;
+pub mod keys;
+pub mod media;
+mod migrate;
+pub mod posts;
+mod schema;
+
+use diesel::ConnectionError;
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel_async::AsyncPgConnection;
+use diesel_async::pooled_connection::deadpool::{Object, Pool};
+use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig};
+use futures::FutureExt;
+use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
+use std::time::Duration;
+
+/// What can go wrong with the database, by what a caller can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What was asked for is not there.
+    #[error("{0} is not there")]
+    NotFound(String),
+    /// Something else has that name or number.
+    #[error("it is there already ({0})")]
+    Conflict(String),
+    /// The database cannot be reached now; trying again may help.
+    #[error("the database cannot be reached: {0}")]
+    Unavailable(String),
+    /// The database is not one that this program may touch.
+    #[error("{0}")]
+    Foreign(String),
+    /// Somebody else is doing the same at this moment.
+    #[error("{0}")]
+    Busy(String),
+    /// A stored value does not mean anything to this version.
+    #[error("the database holds something this version cannot read: {0}")]
+    Damaged(String),
+    /// Anything else that the database said.
+    #[error("the database refused: {0}")]
+    Database(String),
+}
+
+impl From<DieselError> for Error {
+    fn from(error: DieselError) -> Error {
+        match error {
+            DieselError::NotFound => Error::NotFound("the row".to_owned()),
+            DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, info) => {
+                Error::Conflict(info.constraint_name().unwrap_or_default().to_owned())
+            }
+            DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, info) => {
+                Error::Unavailable(info.message().to_owned())
+            }
+            DieselError::DatabaseError(DatabaseErrorKind::Unknown, info) if is_shutdown(info.message()) => {
+                Error::Unavailable(info.message().to_owned())
+            }
+            DieselError::BrokenTransactionManager => Error::Unavailable("the connection broke".to_owned()),
+            other => Error::Database(other.to_string()),
+        }
+    }
+}
+
+/// What Postgres and its driver say while the server goes away or comes back.
+fn is_shutdown(message: &str) -> bool {
+    ["terminating connection", "shutting down", "starting up", "connection closed", "in recovery mode", "Broken pipe"]
+        .iter()
+        .any(|sign| message.contains(sign))
+}
+
+/// The database: a pool of connections to a migrated Postgres.
+#[derive(Clone)]
+pub struct Store {
+    pool: Pool<AsyncPgConnection>,
+}
+
+/// A connection taken from the pool.
+type Connection = Object<AsyncPgConnection>;
+
+/// Longest wait for a free or a new connection.
+const POOL_WAIT: Duration = Duration::from_secs(10);
+
+impl Store {
+    /// A pool of at most `size` connections. Connects lazily; connections live on the runtime that calls this.
+    pub fn connect(url: &str, size: usize) -> Result<Store, Error> {
+        let tls = Tls::read(url)?;
+        let runtime = tokio::runtime::Handle::current();
+        let mut config = ManagerConfig::<AsyncPgConnection>::default();
+        config.custom_setup = Box::new(move |url| {
+            let connecting = runtime.spawn(open(url.to_owned(), tls));
+            async move { connecting.await.unwrap_or_else(|e| Err(ConnectionError::BadConnection(e.to_string()))) }
+                .boxed()
+        });
+        let manager = AsyncDieselConnectionManager::new_with_config(tls.plain(url), config);
+        let pool = Pool::builder(manager)
+            .max_size(size)
+            .wait_timeout(Some(POOL_WAIT))
+            .create_timeout(Some(POOL_WAIT))
+            .runtime(deadpool::Runtime::Tokio1)
+            .build()
+            .map_err(|e| Error::Unavailable(e.to_string()))?;
+        Ok(Store { pool })
+    }
+
+    /// Bring the tables up to this version. Blocking; safe when several processes start at once.
+    pub fn migrate(url: &str) -> Result<Vec<String>, Error> {
+        migrate::run(url)
+    }
+
+    /// Take every migration back and bring it in again: proves that each `down.sql` is real. For tests.
+    pub fn redo_migrations(url: &str) -> Result<(), Error> {
+        migrate::redo(url)
+    }
+
+    /// Create the database `name` unless it is there; `url` names another one on the same server. Blocking.
+    pub fn create_database(url: &str, name: &str) -> Result<(), Error> {
+        migrate::create_database(url, name)
+    }
+
+    /// Whether the database answers. Blocking, one try.
+    pub fn probe(url: &str) -> Result<(), Error> {
+        migrate::probe(url)
+    }
+
+    /// Whether the database answers and has this version's tables.
+    pub async fn ready(&self) -> Result<(), Error> {
+        use diesel_async::RunQueryDsl;
+        let applied = diesel::dsl::sql::<diesel::sql_types::BigInt>("count(*) FROM __diesel_schema_migrations");
+        let applied: i64 = diesel::select(applied).get_result(&mut self.connection().await?).await?;
+        match usize::try_from(applied).is_ok_and(|applied| applied >= migrate::count()) {
+            true => Ok(()),
+            false => Err(Error::Unavailable("the tables are not up to this version".to_owned())),
+        }
+    }
+
+    async fn connection(&self) -> Result<Connection, Error> {
+        self.pool.get().await.map_err(|e| Error::Unavailable(e.to_string()))
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Store")
+    }
+}
+
+/// How a connection is protected, from `sslmode` in the URL, with libpq's meaning.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Tls {
+    verify: bool,
+}
+
+impl Tls {
+    /// `verify-ca` and `verify-full` check the certificate against the system's authorities; the weaker modes do not.
+    fn read(url: &str) -> Result<Tls, Error> {
+        let parsed = url::Url::parse(url).map_err(|e| Error::Unavailable(format!("database.url is not a URL: {e}")))?;
+        let mode = parsed.query_pairs().find(|(key, _)| key == "sslmode").map(|(_, mode)| mode.into_owned());
+        Ok(Tls { verify: matches!(mode.as_deref(), Some("verify-ca" | "verify-full")) })
+    }
+
+    /// The URL as tokio-postgres takes it: it knows `require` but not the two verifying modes.
+    fn plain(self, url: &str) -> String {
+        url.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require")
+    }
+}
+
+async fn open(url: String, tls: Tls) -> diesel::ConnectionResult<AsyncPgConnection> {
+    let bad = |message: String| ConnectionError::BadConnection(message);
+    let mut connector = SslConnector::builder(SslMethod::tls()).map_err(|e| bad(e.to_string()))?;
+    if !tls.verify {
+        connector.set_verify(SslVerifyMode::NONE);
+    }
+    let connector = postgres_openssl::MakeTlsConnector::new(connector.build());
+    let (client, connection) = tokio_postgres::connect(&url, connector).await.map_err(|e| bad(e.to_string()))?;
+    AsyncPgConnection::try_from_client_and_connection(client, connection).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_verifying_modes_check_the_certificate() {
+        let tls = |mode: &str| Tls::read(&format!("postgres://u@h/d?sslmode={mode}")).unwrap();
+        assert!(!tls("require").verify && !tls("prefer").verify);
+        assert!(tls("verify-full").verify && tls("verify-ca").verify);
+        assert_eq!(tls("verify-full").plain("postgres://h/d?sslmode=verify-full"), "postgres://h/d?sslmode=require");
+    }
+}

@@ -1,0 +1,142 @@
+//! The tables as diesel knows them. A test compares this file with a migrated database.
+
+diesel::table! {
+    everpost_instance (id) {
+        id -> Bool,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    domains (id) {
+        id -> Int8,
+        base_url -> Text,
+        role -> Text,
+        created_at -> Timestamptz,
+        exposed_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    media (sha256) {
+        sha256 -> Text,
+        extension -> Text,
+        media_type -> Text,
+        bytes -> Int8,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    accounts (id) {
+        id -> Int8,
+        domain_id -> Int8,
+        handle -> Text,
+        handle_domain -> Text,
+        source_host -> Nullable<Text>,
+        source_user -> Nullable<Text>,
+        source_actor_id -> Nullable<Text>,
+        name -> Text,
+        summary_html -> Text,
+        fields -> Jsonb,
+        avatar_sha256 -> Nullable<Text>,
+        header_sha256 -> Nullable<Text>,
+        settings -> Jsonb,
+        state -> Text,
+        preview_token -> Text,
+        created_at -> Timestamptz,
+        changed_at -> Timestamptz,
+        exposed_at -> Nullable<Timestamptz>,
+        gone_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    keys (id) {
+        id -> Int8,
+        account_id -> Nullable<Int8>,
+        domain_id -> Nullable<Int8>,
+        kind -> Text,
+        key_id -> Text,
+        public_key -> Text,
+        private_key -> Bytea,
+        sealed -> Bool,
+        created_at -> Timestamptz,
+        retired_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    contexts (id) {
+        id -> Int8,
+        account_id -> Int8,
+        merged_into -> Nullable<Int8>,
+    }
+}
+
+diesel::table! {
+    posts (id) {
+        id -> Int8,
+        account_id -> Int8,
+        source_key -> Text,
+        source_object_id -> Nullable<Text>,
+        source_object_id_stated -> Bool,
+        canonical_url -> Nullable<Text>,
+        visibility -> Text,
+        published_at -> Timestamptz,
+        date_origin -> Text,
+        updated_at -> Nullable<Timestamptz>,
+        content_html -> Text,
+        warning -> Nullable<Text>,
+        sensitive -> Bool,
+        language -> Nullable<Text>,
+        tags -> Array<Text>,
+        reply_to_key -> Nullable<Text>,
+        reply_to_id -> Nullable<Int8>,
+        to_others -> Bool,
+        context_id -> Int8,
+        created_at -> Timestamptz,
+        changed_at -> Timestamptz,
+        exposed_at -> Nullable<Timestamptz>,
+        withdrawn_at -> Nullable<Timestamptz>,
+        awaited -> Bool,
+    }
+}
+
+diesel::table! {
+    post_sources (post_id) {
+        post_id -> Int8,
+        format -> Text,
+        reader_version -> Int4,
+        sha256 -> Bytea,
+        bytes -> Bytea,
+    }
+}
+
+diesel::table! {
+    attachments (id) {
+        id -> Int8,
+        post_id -> Int8,
+        position -> Int2,
+        kind -> Text,
+        media_sha256 -> Nullable<Text>,
+        alt -> Nullable<Text>,
+        source_url -> Text,
+    }
+}
+
+diesel::joinable!(accounts -> domains (domain_id));
+diesel::joinable!(posts -> accounts (account_id));
+diesel::joinable!(post_sources -> posts (post_id));
+diesel::joinable!(attachments -> posts (post_id));
+diesel::joinable!(attachments -> media (media_sha256));
+diesel::allow_tables_to_appear_in_same_query!(
+    accounts,
+    attachments,
+    contexts,
+    domains,
+    keys,
+    media,
+    post_sources,
+    posts
+);

@@ -1,0 +1,245 @@
+//! The floors and the tidy rules of ARCHITECTURE.md, as tests.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Each room with its floor and what it may import besides `domain` and `text`. Those on floor 6 only wire.
+const ROOMS: [(&str, u8, &[&str]); 15] = [
+    ("text", 0, &[]),
+    ("domain", 0, &[]),
+    ("activitystreams", 1, &[]),
+    ("store", 1, &[]),
+    ("media", 1, &[]),
+    ("import", 2, &["activitystreams"]),
+    ("export", 2, &["activitystreams"]),
+    ("federation", 2, &["activitystreams", "store"]),
+    ("operations", 4, &["activitystreams", "store", "media", "import", "export", "federation"]),
+    ("http", 5, &["operations", "store", "activitystreams", "federation", "media"]),
+    ("cli", 6, &["*"]),
+    ("config", 6, &["*"]),
+    ("postgres", 6, &["*"]),
+    ("startup", 6, &["*"]),
+    ("main", 6, &["*"]),
+];
+
+/// A word in code, and the rooms (or files) where it may stand.
+const FENCED: [(&str, &[&str]); 7] = [
+    ("diesel", &["store"]),
+    ("diesel_async", &["store"]),
+    ("actix_web", &["http", "startup"]),
+    ("reqwest", &["federation"]),
+    ("activitypub_federation", &["federation", "http"]),
+    ("std::env", &["config"]),
+    ("Utc::now", &["startup", "http", "cli"]),
+];
+
+const FORBIDDEN_NAMES: [&str; 7] = ["util", "utils", "common", "helper", "helpers", "manager", "service"];
+const LONGEST_FILE: usize = 500;
+
+struct Source {
+    path: PathBuf,
+    room: String,
+    text: String,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn sources() -> Vec<Source> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let below = path.strip_prefix(root().join("src")).unwrap();
+                let room = below.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
+                let text = std::fs::read_to_string(&path).unwrap();
+                found.push(Source { path: below.to_owned(), room, text });
+            }
+        }
+    }
+    assert!(found.len() > 30, "the sources were not found");
+    found
+}
+
+/// The code of a file: without comments, and without its tests.
+fn code(source: &Source) -> String {
+    let body = source.text.split("\n#[cfg(test)]\nmod tests").next().unwrap();
+    let line = |line: &str| line.split("//").next().unwrap().to_owned();
+    body.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn is_test(source: &Source) -> bool {
+    source.path.ends_with("tests.rs")
+}
+
+/// The rooms that a file names after `crate::`, also inside braces.
+fn imports(code: &str) -> Vec<String> {
+    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        match rest.strip_prefix('{') {
+            None => found.push(word(rest)),
+            Some(group) => {
+                let mut depth = 0;
+                let mut start = true;
+                for (at, c) in group.char_indices() {
+                    match c {
+                        '{' => depth += 1,
+                        '}' if depth == 0 => break,
+                        '}' => depth -= 1,
+                        ',' if depth == 0 => start = true,
+                        c if start && !c.is_whitespace() => {
+                            found.push(word(&group[at..]));
+                            start = false;
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+    found.retain(|name| !name.is_empty());
+    found
+}
+
+fn assert_none(problems: &[String]) {
+    assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
+}
+
+#[test]
+fn imports_point_to_a_lower_floor() {
+    let rooms: BTreeMap<&str, &[&str]> = ROOMS.iter().map(|(room, _, may)| (*room, *may)).collect();
+    let mut problems = Vec::new();
+    for source in sources().iter().filter(|source| source.room != "lib" && !is_test(source)) {
+        let Some(may) = rooms.get(source.room.as_str()) else {
+            problems.push(format!("{}: the room {} is not in the table of floors", source.path.display(), source.room));
+            continue;
+        };
+        for import in imports(&code(source)) {
+            let base = matches!(import.as_str(), "text" | "domain") && source.room != "text";
+            let own = import == source.room;
+            if !(base || own || may.contains(&"*") || may.contains(&import.as_str())) {
+                problems.push(format!("{}: {} may not import {import}", source.path.display(), source.room));
+            }
+        }
+    }
+    assert_none(&problems);
+}
+
+#[test]
+fn every_library_stays_behind_its_fence() {
+    let mut problems = Vec::new();
+    for source in sources().iter().filter(|source| !is_test(source)) {
+        let code = code(source);
+        for (word, rooms) in FENCED {
+            let used = code.match_indices(word).any(|(at, _)| {
+                let before = code[..at].chars().next_back();
+                let after = code[at + word.len()..].chars().next();
+                let inside_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+                !inside_word(before) && !inside_word(after)
+            });
+            if used && !rooms.contains(&source.room.as_str()) {
+                problems.push(format!("{}: {word} belongs into {} only", source.path.display(), rooms.join(", ")));
+            }
+        }
+        if source.room != "postgres" && code.contains("pub use crate::") {
+            problems.push(format!("{}: nothing is re-exported across rooms", source.path.display()));
+        }
+    }
+    assert_none(&problems);
+}
+
+#[test]
+fn files_are_short_named_for_what_they_hold_and_say_what_they_are_for() {
+    let mut problems = Vec::new();
+    for source in sources() {
+        let shown = source.path.display();
+        let lines = source.text.lines().count();
+        if lines > LONGEST_FILE {
+            problems.push(format!("{shown}: {lines} lines; at most {LONGEST_FILE}"));
+        }
+        let head = source.text.lines().take_while(|line| line.starts_with("//!")).count();
+        if !(1..=9).contains(&head) {
+            problems.push(format!("{shown}: opens with {head} lines of //!; it takes 1 to 8 that say what it is for"));
+        }
+        let stem = source.path.file_stem().unwrap().to_str().unwrap();
+        if FORBIDDEN_NAMES.contains(&stem) || FORBIDDEN_NAMES.contains(&source.room.as_str()) {
+            problems.push(format!("{shown}: {stem} says nothing about what it holds"));
+        }
+    }
+    assert_none(&problems);
+}
+
+#[test]
+fn the_map_names_every_room_and_every_room_is_there() {
+    let map = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    assert!(map.lines().count() <= 200, "ARCHITECTURE.md has at most 200 lines");
+    let there: Vec<String> = sources().into_iter().map(|source| source.room).collect();
+    let mut problems = Vec::new();
+    for room in there.iter().filter(|room| !matches!(room.as_str(), "lib" | "main")) {
+        if !map.contains(&format!("`{room}`")) && !map.contains(&format!("`{room}.rs`")) {
+            problems.push(format!("ARCHITECTURE.md does not name the room {room}"));
+        }
+    }
+    // Each row of its table of floors is `| floor | `room` | may import | must never know |`.
+    for row in map.lines().filter(|line| line.starts_with("| ") && line.contains('`')) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let Some(floor) = cells.get(1).and_then(|cell| cell.parse::<u8>().ok()) else { continue };
+        for room in cells[2].split(',').map(|room| room.trim().trim_matches('`').trim_end_matches(".rs")) {
+            match ROOMS.iter().find(|(known, _, _)| *known == room) {
+                Some((_, known, _)) if *known == floor => {}
+                _ => problems.push(format!("ARCHITECTURE.md puts {room} on floor {floor}; the test does not")),
+            }
+            if room != "export" && !there.iter().any(|known| known == room) {
+                problems.push(format!("ARCHITECTURE.md names the room {room}, which is not there"));
+            }
+        }
+    }
+    assert_none(&problems);
+}
+
+#[test]
+fn every_row_of_federation_md_names_a_test_that_exists() {
+    let document = std::fs::read_to_string(root().join("FEDERATION.md")).unwrap();
+    let mut tests = String::new();
+    for source in sources() {
+        tests.push_str(&source.text);
+    }
+    for entry in std::fs::read_dir(root().join("tests/it")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            tests.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+    let mut problems = Vec::new();
+    let mut rows = 0;
+    let mut column = None;
+    for line in document.lines() {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        if !line.starts_with('|') {
+            column = None;
+        } else if column.is_none() {
+            column = cells.iter().position(|cell| *cell == "Test");
+            if column.is_none() {
+                problems.push(format!("a table without a Test column: {line}"));
+                column = Some(usize::MAX);
+            }
+        } else if let Some(cell) = column.and_then(|column| cells.get(column)).filter(|cell| !cell.starts_with("--")) {
+            rows += 1;
+            let names: Vec<&str> = cell.split(',').map(|name| name.trim().trim_matches('`')).collect();
+            for name in names {
+                if name.is_empty() || !tests.contains(&format!("fn {name}(")) {
+                    problems.push(format!("no test {name:?} for the row {line}"));
+                }
+            }
+        }
+    }
+    assert!(rows > 10, "FEDERATION.md has {rows} rows with a test");
+    assert_none(&problems);
+}

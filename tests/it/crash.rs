@@ -1,0 +1,159 @@
+//! `kill -9` of the import, of the server, of Postgres: nothing lost, nothing doubled, nothing left running.
+
+use crate::private_postgres::{Place, kill, until, write_archive};
+use crate::support::Program;
+use std::path::PathBuf;
+
+/// Everything about the posts that an import decides, one line each.
+const POSTS: &str = "select concat_ws(' ', p.id, p.source_key, p.source_object_id, p.canonical_url, p.visibility, \
+    p.published_at, p.date_origin, p.updated_at, md5(p.content_html), p.language, p.tags, p.reply_to_id, \
+    (select min(q.id) from posts q where q.context_id = p.context_id), encode(s.sha256, 'hex'), a.handle) \
+    from posts p join accounts a on a.id = p.account_id left join post_sources s on s.post_id = p.id order by p.id";
+const COUNT: &str = "select count(*) from posts";
+const ACCOUNTS: &str = "select concat_ws(' ', a.handle, (select count(*) from keys k where k.account_id = a.id)) \
+    from accounts a order by a.handle";
+
+fn archive(place: &Place, bundles: u32) -> PathBuf {
+    let folder = place.program.scratch().join("archive");
+    write_archive(&folder, bundles, 3);
+    folder
+}
+
+/// The number in the outbox, over HTTP.
+fn listed(place: &Place) -> u64 {
+    let answer = place.get("/users/ann/outbox").unwrap();
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let outbox: serde_json::Value =
+        serde_json::from_str(&body[body.find('{').unwrap()..=body.rfind('}').unwrap()]).unwrap();
+    outbox["totalItems"].as_u64().unwrap()
+}
+
+#[test]
+fn an_import_killed_half_way_goes_on_as_if_nothing_had_been() {
+    let place = Place::new();
+    let archive = archive(&place, 150);
+    let archive = archive.to_str().unwrap();
+    let undisturbed = Program::new();
+    undisturbed.ok(&["import", archive]);
+    let count = || place.texts(COUNT).ok().and_then(|rows| rows[0].parse::<u32>().ok()).unwrap_or_default();
+    place.ok(&["account", "list"]);
+    place.empty_within(5.0);
+
+    // Alone: the database goes with it.
+    let mut import = place.start(&["import", archive]);
+    let seen = until("some posts are in", 30, || Some(started(&place)).filter(|n| *n > 0));
+    import.end("KILL");
+    place.empty_within(5.0);
+    assert!(seen < 450, "the kill came too late to show anything");
+
+    // Beside a server: the database goes on, and the next import need not wait.
+    let mut server = place.serve();
+    let before = count();
+    assert!((seen..450).contains(&before), "{before} after {seen}: committed posts are kept");
+    let mut import = place.start(&["import", archive]);
+    until("more posts are in", 30, || (count() > before + 50).then_some(()));
+    import.end("KILL");
+    let half = count();
+    assert!(half < 450, "the kill came too late to show anything");
+    let report = place.ok(&["import", archive, "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!((report["read"].as_u64(), report["published"].as_u64()), (Some(450), Some(450)), "{report}");
+    assert_eq!(report["skipped"], serde_json::json!([]));
+    assert!(report["unchanged"].as_u64().unwrap() >= half.into(), "what was committed stays: {report}");
+
+    assert_eq!(place.texts(POSTS).unwrap(), undisturbed.database().texts(POSTS));
+    assert_eq!(place.texts(ACCOUNTS).unwrap(), undisturbed.database().texts(ACCOUNTS));
+    let contexts = "select count(*) from contexts";
+    assert_eq!(place.texts(contexts).unwrap(), undisturbed.database().texts(contexts));
+    assert_eq!(listed(&place), 450);
+    assert_eq!(server.end("TERM"), 0);
+    place.empty_within(5.0);
+}
+
+/// The number of posts, while the database may still be starting.
+fn started(place: &Place) -> u32 {
+    let file = place.base().join("data/postmaster.pid");
+    if !std::fs::read_to_string(file).is_ok_and(|text| text.contains("\nready")) {
+        return 0;
+    }
+    place.texts(COUNT).ok().and_then(|rows| rows[0].parse().ok()).unwrap_or_default()
+}
+
+#[test]
+fn a_killed_server_takes_its_database_along_and_the_next_one_has_everything() {
+    let place = Place::new();
+    let archive = archive(&place, 10);
+    let mut server = place.serve();
+    place.ok(&["import", archive.to_str().unwrap()]);
+    let before = place.texts(POSTS).unwrap();
+    assert_eq!((before.len(), place.status("/users/ann/outbox?page=true")), (30, 200));
+    assert_eq!(server.end("KILL"), -1);
+    place.empty_within(5.0);
+    assert!(place.server_log().trim_end().ends_with("database system is shut down"), "{}", place.server_log());
+
+    let mut server = place.serve();
+    assert_eq!(place.texts(POSTS).unwrap(), before);
+    assert_eq!(listed(&place), 30);
+    let report = place.ok(&["import", archive.to_str().unwrap(), "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!((report["unchanged"].as_u64(), report["created"].as_u64()), (Some(30), Some(0)));
+    assert_eq!(server.end("KILL"), -1);
+    // The next one need not wait until the database has stopped.
+    let mut server = place.serve();
+    assert_eq!(listed(&place), 30);
+    assert_eq!(server.end("TERM"), 0);
+    place.empty_within(5.0);
+}
+
+#[test]
+fn while_postgres_is_away_the_server_answers_503_and_then_goes_on_by_itself() {
+    let place = Place::new();
+    let archive = archive(&place, 10);
+    let mut server = place.serve();
+    place.ok(&["import", archive.to_str().unwrap()]);
+    let before = place.texts(POSTS).unwrap();
+    let id = before[0].split(' ').next().unwrap();
+    let paths = [
+        format!("/users/ann/statuses/{id}"),
+        "/users/ann".to_owned(),
+        "/users/ann/outbox?page=true".to_owned(),
+        format!("/.well-known/webfinger?resource=acct:ann@localhost:{}", place.port),
+        format!("/@ann/{id}"),
+    ];
+    for path in &paths {
+        assert_eq!(place.status(path), 200, "{path}");
+    }
+    // The supervisor sleeps, so that the outage lasts until we have seen it.
+    let (supervisor, postmaster) = (place.supervisors()[0], place.postmaster());
+    kill(supervisor, "STOP");
+    kill(postmaster, "KILL");
+    until("the backends have noticed", 10, || {
+        let here = place.processes();
+        here.iter().all(|pid| *pid == server.pid() || *pid == supervisor).then_some(())
+    });
+    for path in paths.iter().map(String::as_str).chain(["/readyz"]) {
+        for attempt in 0..3 {
+            let answer = place.get(path).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 503"), "{path}, attempt {attempt}: {answer}");
+            assert!(answer.to_lowercase().contains("\r\nretry-after: "), "{path}: {answer}");
+        }
+    }
+    assert_eq!(place.status("/healthz"), 200, "the process itself is well");
+    kill(supervisor, "CONT");
+    let mut seen = Vec::new();
+    until("the server has its database again", 20, || {
+        seen.push(place.status(&paths[0]));
+        (seen.last() == Some(&200)).then_some(())
+    });
+    seen.dedup();
+    assert!(seen == [503, 200] || seen == [200], "never anything else: {seen:?}");
+    for path in &paths {
+        assert_eq!(place.status(path), 200, "{path}");
+    }
+    assert_eq!(place.texts(POSTS).unwrap(), before);
+    assert_eq!(listed(&place), 30);
+    assert_eq!(server.end("TERM"), 0);
+    place.empty_within(5.0);
+    assert_eq!(place.supervisors(), Vec::<i32>::new());
+    place.ok(&["account", "list"]);
+}

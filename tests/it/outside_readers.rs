@@ -1,0 +1,240 @@
+//! Readers that are not ours: the AP library's own look-up and object types, and Fedify in Node.
+
+use crate::support::{TestApp, fixture};
+use activitypub_federation::config::{Data, FederationConfig};
+use activitypub_federation::fetch::collection_id::CollectionId;
+use activitypub_federation::fetch::object_id::ObjectId;
+use activitypub_federation::fetch::webfinger::webfinger_resolve_actor;
+use activitypub_federation::protocol::verification::verify_domains_match;
+use activitypub_federation::traits::{Actor, Collection, Object};
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::{Arc, Mutex};
+use url::Url;
+
+/// What the reader has read.
+type Seen = Arc<Mutex<Vec<String>>>;
+
+/// An actor in a stranger's eyes: what Lemmy's Person needs.
+#[derive(Clone, Debug)]
+struct Stranger {
+    json: Person,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Person {
+    id: ObjectId<Stranger>,
+    #[serde(rename = "type")]
+    kind: String,
+    preferred_username: String,
+    inbox: Url,
+    outbox: CollectionId<Outbox>,
+    public_key: Key,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Key {
+    id: String,
+    owner: Url,
+    public_key_pem: String,
+}
+
+#[async_trait]
+impl Object for Stranger {
+    type DataType = Seen;
+    type Kind = Person;
+    type Error = anyhow::Error;
+
+    fn id(&self) -> &Url {
+        self.json.id.inner()
+    }
+
+    async fn read_from_id(_: Url, _: &Data<Seen>) -> anyhow::Result<Option<Stranger>> {
+        Ok(None)
+    }
+
+    async fn into_json(self, _: &Data<Seen>) -> anyhow::Result<Person> {
+        Ok(self.json)
+    }
+
+    async fn verify(json: &Person, expected: &Url, _: &Data<Seen>) -> anyhow::Result<()> {
+        Ok(verify_domains_match(json.id.inner(), expected)?)
+    }
+
+    async fn from_json(json: Person, _: &Data<Seen>) -> anyhow::Result<Stranger> {
+        Ok(Stranger { json })
+    }
+}
+
+impl Actor for Stranger {
+    fn public_key_pem(&self) -> &str {
+        &self.json.public_key.public_key_pem
+    }
+
+    fn private_key_pem(&self) -> Option<String> {
+        None
+    }
+
+    fn inbox(&self) -> Url {
+        self.json.inbox.clone()
+    }
+}
+
+/// A Note in a stranger's eyes.
+#[derive(Clone, Debug)]
+struct Read {
+    json: Note,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Note {
+    id: ObjectId<Read>,
+    #[serde(rename = "type")]
+    kind: String,
+    attributed_to: ObjectId<Stranger>,
+    content: String,
+    published: String,
+    to: Vec<Url>,
+    cc: Vec<Url>,
+    in_reply_to: Option<ObjectId<Read>>,
+}
+
+#[async_trait]
+impl Object for Read {
+    type DataType = Seen;
+    type Kind = Note;
+    type Error = anyhow::Error;
+
+    fn id(&self) -> &Url {
+        self.json.id.inner()
+    }
+
+    async fn read_from_id(_: Url, _: &Data<Seen>) -> anyhow::Result<Option<Read>> {
+        Ok(None)
+    }
+
+    async fn into_json(self, _: &Data<Seen>) -> anyhow::Result<Note> {
+        Ok(self.json)
+    }
+
+    async fn verify(json: &Note, expected: &Url, _: &Data<Seen>) -> anyhow::Result<()> {
+        Ok(verify_domains_match(json.id.inner(), expected)?)
+    }
+
+    async fn from_json(json: Note, data: &Data<Seen>) -> anyhow::Result<Read> {
+        json.published.parse::<DateTime<Utc>>()?;
+        data.lock().unwrap().push(json.id.inner().to_string());
+        Ok(Read { json })
+    }
+}
+
+/// An outbox in a stranger's eyes: the library reads its root, the walk goes on from there.
+#[derive(Clone, Debug)]
+struct Outbox {
+    total: usize,
+    first: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OutboxRoot {
+    id: Url,
+    total_items: usize,
+    first: String,
+}
+
+#[async_trait]
+impl Collection for Outbox {
+    type Owner = Stranger;
+    type DataType = Seen;
+    type Kind = OutboxRoot;
+    type Error = anyhow::Error;
+
+    async fn read_local(_: &Stranger, _: &Data<Seen>) -> anyhow::Result<OutboxRoot> {
+        anyhow::bail!("nothing is local")
+    }
+
+    async fn verify(json: &OutboxRoot, expected: &Url, _: &Data<Seen>) -> anyhow::Result<()> {
+        Ok(verify_domains_match(&json.id, expected)?)
+    }
+
+    async fn from_json(json: OutboxRoot, _: &Stranger, _: &Data<Seen>) -> anyhow::Result<Outbox> {
+        Ok(Outbox { total: json.total_items, first: json.first })
+    }
+}
+
+/// The library, as a server elsewhere sets it up; plain http because the test's server has no certificate.
+async fn stranger() -> FederationConfig<Seen> {
+    let client = reqwest_middleware::ClientBuilder::new(reqwest::Client::builder().no_proxy().build().unwrap()).build();
+    let builder = &mut FederationConfig::builder();
+    let builder = builder.domain("stranger.example").app_data(Seen::default()).client(client);
+    builder.http_fetch_limit(1000).debug(true).allow_http_urls(true).build().await.unwrap()
+}
+
+#[tokio::test]
+async fn the_ap_library_reads_the_whole_account() {
+    let app = TestApp::start().await;
+    app.import(&fixture("hugo-mastodon-to-hugo-v1")).await;
+    let config = stranger().await;
+    let data = config.to_request_data();
+    let address = format!("juno@localhost:{}", app.address.port());
+
+    let actor: Stranger = webfinger_resolve_actor(&address, &data).await.unwrap();
+    assert_eq!((actor.json.kind.as_str(), actor.json.preferred_username.as_str()), ("Person", "juno"));
+    assert_eq!(actor.json.public_key.owner, *actor.id());
+    assert!(openssl::pkey::PKey::public_key_from_pem(actor.public_key_pem().as_bytes()).is_ok());
+
+    let outbox = actor.json.outbox.dereference(&actor, &data).await.unwrap();
+    assert_eq!(outbox.total, 13);
+    let mut next = Some(outbox.first);
+    let mut notes = 0;
+    while let Some(url) = next {
+        let page = app.object(&url).await;
+        for create in page["orderedItems"].as_array().unwrap() {
+            let id: ObjectId<Read> = ObjectId::parse(create["object"]["id"].as_str().unwrap()).unwrap();
+            let note = id.dereference(&data).await.unwrap();
+            assert_eq!(note.json.kind, "Note");
+            assert_eq!(note.json.attributed_to.inner(), actor.id());
+            assert!(note.json.content.contains("Archived from"), "{}", note.json.content);
+            if let Some(parent) = &note.json.in_reply_to {
+                parent.dereference(&data).await.unwrap();
+            }
+            notes += 1;
+        }
+        next = page.get("next").and_then(Value::as_str).map(str::to_owned);
+    }
+    assert_eq!(notes, 13);
+    let mut seen = data.lock().unwrap().clone();
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 13, "thirteen different Notes");
+}
+
+#[tokio::test]
+async fn fedify_reads_the_whole_account() {
+    let app = TestApp::start().await;
+    app.import(&fixture("hugo-mastodon-to-hugo-v1")).await;
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/outside");
+    assert!(folder.join("node_modules").exists(), "run script/bootstrap --test first");
+    let port = app.address.port();
+    let walk = tokio::process::Command::new("node")
+        .arg("walk.mjs")
+        .args(["--origin", &format!("http://localhost:{port}"), "--acct", &format!("juno@localhost:{port}")])
+        .args(["--expect-notes", "13"])
+        .current_dir(folder)
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8_lossy(&walk.stdout);
+    assert!(walk.status.success(), "{said}\n{}", String::from_utf8_lossy(&walk.stderr));
+    let steps: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for rule in ["R-10", "R-19", "R-20", "R-21", "R-22", "R-23", "R-26", "R-34", "R-35", "R-44"] {
+        assert!(steps.iter().any(|step| step["rule"] == rule && step["ok"] == true), "no step checked {rule}");
+    }
+    assert_eq!(steps.last().unwrap()["notes"], 13);
+}

@@ -1,0 +1,142 @@
+//! The README's commands, run in order as they stand, in a copy of the checkout.
+
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The first line of a block that starts a server.
+const STARTS_A_SERVER: &str = "# starts a server; Ctrl-C stops it";
+/// What the server's script prints when everything is there.
+const RUNNING: &str = "Everpost is running";
+/// What runs these tests; it is not run from inside itself.
+const ITSELF: &str = "script/test";
+/// A release build from nothing takes minutes.
+const PATIENCE: Duration = Duration::from_secs(1500);
+
+/// The commands of each `sh` block.
+fn blocks(markdown: &str) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    let mut open: Option<Vec<String>> = None;
+    for line in markdown.lines() {
+        match (&mut open, line.trim()) {
+            (None, "```sh") => open = Some(Vec::new()),
+            (Some(_), "```") => found.extend(open.take()),
+            (Some(block), command) if !command.is_empty() => block.push(command.to_owned()),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The tracked and new files of the checkout, copied; the build folder is shared so that nothing is built twice.
+fn copy_checkout(to: &Path) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let list = Command::new("git").args(["ls-files", "-co", "--exclude-standard"]).current_dir(root).output().unwrap();
+    for name in String::from_utf8(list.stdout).unwrap().lines() {
+        let (from, to) = (root.join(name), to.join(name));
+        if from.is_file() {
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::copy(from, to).unwrap();
+        }
+    }
+    let profile = Path::new(env!("CARGO_BIN_EXE_everpost")).parent().unwrap();
+    std::os::unix::fs::symlink(profile.parent().unwrap(), to.join("target")).unwrap();
+}
+
+fn shell(command: &str, folder: &Path) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-euc", command]).current_dir(folder).stdin(Stdio::null());
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("EVERPOST_") || name == "DATABASE_URL" || name == "CARGO_TARGET_DIR" {
+            shell.env_remove(&*name);
+        }
+    }
+    shell
+}
+
+/// A running server script, ended as Ctrl-C ends it.
+struct Server(Child);
+
+impl Server {
+    fn start(command: &str, folder: &Path) -> Server {
+        use std::os::unix::process::CommandExt;
+        let mut child = shell(command, folder).process_group(0).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        let server = Server(child);
+        let begun = Instant::now();
+        let mut said = String::new();
+        while !said.contains(RUNNING) {
+            assert!(begun.elapsed() < PATIENCE, "{command} does not come up: {said}");
+            assert!(lines.read_line(&mut said).unwrap() > 0, "{command} ended: {said}");
+        }
+        // The rest is read, so that the server is never held up by a full pipe.
+        std::thread::spawn(move || std::io::copy(&mut lines.by_ref(), &mut std::io::sink()));
+        for expected in ["http://localhost:8080/@marit", "@marit@localhost:8080", "curl "] {
+            assert!(said.contains(expected), "{expected} is missing in {said}");
+        }
+        server
+    }
+
+    fn stop(mut self) {
+        interrupt(&self.0);
+        let begun = Instant::now();
+        while self.0.try_wait().unwrap().is_none() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "the server does not stop");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        interrupt(&self.0);
+        drop(self.0.wait());
+    }
+}
+
+/// What a terminal does on Ctrl-C: SIGINT to the whole process group.
+fn interrupt(child: &Child) {
+    let group = rustix::process::Pid::from_child(child);
+    // It may have ended by itself.
+    let _ = rustix::process::kill_process_group(group, rustix::process::Signal::INT);
+}
+
+#[test]
+fn the_readmes_commands_work_as_they_stand() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let folder = tempfile::Builder::new().prefix("everpost-readme-").tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    copy_checkout(folder.path());
+    let (mut server, mut commands) = (None, 0);
+    for block in blocks(&readme) {
+        if block[0] == STARTS_A_SERVER {
+            assert!(server.is_none(), "one server is enough");
+            server = Some(Server::start(&block[1..].join("\n"), folder.path()));
+            continue;
+        }
+        for command in block.iter().filter(|command| !command.starts_with('#') && *command != ITSELF) {
+            let output = shell(command, folder.path()).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success(), "{command}: {said}{}", String::from_utf8_lossy(&output.stderr));
+            assert!(!said.contains("\"error\""), "{command}: {said}");
+            commands += 1;
+        }
+    }
+    assert!(server.is_some() && commands >= 3, "the README starts a server and has {commands} commands");
+    server.unwrap().stop();
+    let begun = Instant::now();
+    while let Some(left) = process_that_names(folder.path().to_str().unwrap()) {
+        assert!(begun.elapsed() < Duration::from_secs(10), "a process is left over: {left}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The command line of a running process that names a folder.
+fn process_that_names(folder: &str) -> Option<String> {
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let line = |entry: std::fs::DirEntry| std::fs::read_to_string(entry.path().join("cmdline")).ok();
+    processes.filter_map(line).find(|line| line.contains(folder))
+}

@@ -12,6 +12,7 @@ use crate::config::{self, Settings, Sources};
 use crate::operations::{self, App};
 use crate::startup;
 use clap::{Args, Parser, Subcommand};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -186,7 +187,9 @@ fn start_log(command: &Command) {
     if let Ok(quiet) = "tokio_postgres=warn".parse() {
         filter = filter.add_directive(quiet);
     }
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let terminal = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = log.with_target(false).with_ansi(terminal);
     // A second subscriber is possible in tests alone.
     let _ = log.try_init();
 }

@@ -33,6 +33,9 @@ pub async fn media(
 ) -> Result<HttpResponse, Error> {
     let nothing = || Error::not_found("There is no such file here.");
     let (sha256, extension) = name.split_once('.').ok_or_else(nothing)?;
+    if sha256.len() != 64 || !sha256.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err(nothing());
+    }
     let previews = previews(&data, &request).await?;
     let file = data.store.find_shown_media(sha256, &previews).await?;
     let file = file.filter(|file| file.extension == extension).ok_or_else(nothing)?;

@@ -107,6 +107,8 @@ pub async fn around(
         let host = extract::authority(response.request()).unwrap_or_default();
         response = response.map_body(|head, _| {
             head.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+            // A draft's page is 404 until the visitor has its cookie; a cached 404 must not hide it then.
+            head.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept, Cookie"));
             actix_web::body::BoxBody::new(views::error(&shown, &host))
         });
     }

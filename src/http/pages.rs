@@ -109,6 +109,9 @@ pub(super) async fn thread(
 /// `/tags/T`: posts of every live account here that carry the hashtag.
 pub async fn tag(data: Data, here: Here, tag: web::Path<String>, request: HttpRequest) -> Result<HttpResponse, Error> {
     let tag = tag.to_lowercase();
+    if tag.contains(char::is_control) {
+        return Err(Error::not_found("There is no such hashtag here."));
+    }
     if wants_activitypub(request.headers()) {
         return collections::tag(&data, &here, &tag, &request).await;
     }
@@ -147,7 +150,13 @@ async fn find(data: &Data, here: &Here, handle: &str, request: &HttpRequest) -> 
     let parsed = Handle::parse(handle).map_err(|_| nobody())?;
     let account = data.store.find_account(here.id, &parsed).await?.ok_or_else(nobody)?;
     match account.state {
-        AccountState::Live => Ok(Seen::Account(Box::new(account))),
+        AccountState::Live => {
+            // Whoever sees the page can link to it: the name is for ever from now on.
+            if here.exposed.is_none() && !here.urls().is_loopback() {
+                data.store.expose_domain(here.id, Utc::now()).await?;
+            }
+            Ok(Seen::Account(Box::new(account)))
+        }
         AccountState::Gone { .. } => Err(Error::gone("This account was deleted.")),
         AccountState::Draft => {
             let given = query(request).into_iter().find(|(name, _)| name == "preview").map(|(_, token)| token);

@@ -177,12 +177,9 @@ pub async fn save(app: &App, account: &Account, now: DateTime<Utc>) -> Result<()
 
 /// Open a draft to the world.
 pub async fn publish(app: &App, handle: &Handle, now: DateTime<Utc>) -> Result<Account, Error> {
-    let mut account = find(app, handle).await?;
-    if account.state == AccountState::Draft {
-        account.state = AccountState::Live;
-        app.store.update_account(&account, now).await?;
-    }
-    Ok(account)
+    let account = find(app, handle).await?;
+    app.store.publish_account(account.id, now).await?;
+    find(app, handle).await
 }
 
 /// Delete an account for ever: its URLs answer 410 from now on and its handle is never given again.

@@ -9,7 +9,7 @@ use crate::domain::source::{DateOrigin, Format, Skipped, SourceKey, SourcePost};
 use crate::import::{self, ArchiveReader};
 use crate::store::ingest::Stored;
 use chrono::{DateTime, Utc};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 /// Posts in a batch: one transaction. Memory is bounded by a batch, which also ends at [`BATCH_BYTES`].
@@ -63,6 +63,8 @@ struct Run {
     report: Report,
     /// Every key that came in.
     seen: HashSet<SourceKey>,
+    /// Posts that could not be stored, each with the nearest post above it that could.
+    left_out: HashMap<SourceKey, Option<SourceKey>>,
     /// What a dry run would have made, so that later batches find what they answer.
     planned: HashSet<SourceKey>,
     /// Posts that the outbox would show after a dry run and does not show now.
@@ -73,7 +75,34 @@ struct Run {
     dropped_media: Vec<String>,
 }
 
+/// A post's key, and the key of what it answers.
+type Place = (SourceKey, Option<SourceKey>);
+
 impl Run {
+    /// What can be stored of a batch. What answers a post that cannot be stored answers that one's parent instead, so
+    /// that a thread goes on around a gap.
+    fn keep(&mut self, prepared: Vec<Result<NewPost, (Place, Skipped)>>) -> Vec<NewPost> {
+        let mut batch = Vec::with_capacity(prepared.len());
+        for item in prepared {
+            match item {
+                Ok(post) => batch.push(NewPost { reply_to: self.around_gaps(post.reply_to.clone()), ..post }),
+                Err(((key, reply_to), skipped)) => {
+                    let parent = self.around_gaps(reply_to);
+                    self.left_out.insert(key, parent);
+                    self.report.skipped.push(skipped);
+                }
+            }
+        }
+        batch
+    }
+
+    fn around_gaps(&self, key: Option<SourceKey>) -> Option<SourceKey> {
+        match key.as_ref().and_then(|key| self.left_out.get(key)) {
+            Some(parent) => parent.clone(),
+            None => key,
+        }
+    }
+
     /// Note what a batch of a dry run would have made, and count what the store could not: it took back what the
     /// earlier batches made, so the answers to that were not listed; and an account that is not there has no store.
     fn plan(&mut self, created: &[&NewPost], nothing_stands: bool) {
@@ -131,15 +160,16 @@ pub async fn ingest(
             let fresh = leave_unchanged(app, &target, fresh, &mut run.report).await?;
             let (media, keep) = (app.media.clone(), !request.dry_run);
             let (back, prepared) = blocking(move || {
-                let prepared = fresh.into_iter().map(|post| prepare(post, reader.as_ref(), &media, keep, now));
-                let prepared: Vec<Result<NewPost, Skipped>> = prepared.collect();
+                let prepare = |post: SourcePost| {
+                    let place = (post.key.clone(), post.reply_to.clone());
+                    prepare(post, reader.as_ref(), &media, keep, now).map_err(|skipped| (place, skipped))
+                };
+                let prepared: Vec<Result<NewPost, (Place, Skipped)>> = fresh.into_iter().map(prepare).collect();
                 (reader, prepared)
             })
             .await?;
             reader = back;
-            let (batch, skipped): (Vec<_>, Vec<_>) = prepared.into_iter().partition(Result::is_ok);
-            run.report.skipped.extend(skipped.into_iter().filter_map(Result::err));
-            let batch: Vec<NewPost> = batch.into_iter().filter_map(Result::ok).collect();
+            let batch = run.keep(prepared);
             write(app, &target, &batch, request.dry_run, now, &mut run).await?;
             progress(run.report.read, Some(survey.items()));
         }

@@ -43,8 +43,8 @@ pub(super) fn prepare(
             Attachment {
                 kind: kind.unwrap_or(item.kind),
                 file,
-                alt: item.alt.clone(),
-                source_url: item.reference.clone(),
+                alt: item.alt.as_deref().map(storable),
+                source_url: storable(&item.reference),
             }
         })
         .collect();
@@ -60,7 +60,7 @@ pub(super) fn prepare(
         preferred_id: PostId(trusted.unwrap_or(minted)),
         visibility,
         language: source.language.clone().or_else(|| detect_language(&content)),
-        tags: source.tags.iter().map(|tag| tag.to_lowercase()).collect(),
+        tags: source.tags.iter().map(|tag| storable(&tag.to_lowercase())).collect(),
         source_sha256: openssl::sha::sha256(&source.bytes),
         at: source.at,
         key: source.key,
@@ -79,6 +79,11 @@ pub(super) fn prepare(
         reader_version: source.reader_version,
         source_bytes,
     })
+}
+
+/// Text as Postgres takes it: it has no place for U+0000.
+fn storable(text: &str) -> String {
+    text.replace('\0', "")
 }
 
 /// The ISO 639-1 code of a text's language, where it is clear enough.

@@ -29,7 +29,8 @@ impl Survey {
     pub(super) fn note(&mut self, post: SourcePost) {
         self.posts += 1;
         if self.actor.is_none() {
-            self.actor = post.object_id.as_deref().filter(|_| post.object_id_stated).and_then(actor_of);
+            let stated = post.object_id.as_deref().filter(|_| post.object_id_stated && post.author.is_some());
+            self.actor = stated.and_then(actor_of);
         }
         match post.author {
             Some(author) => *self.authors.entry(one_spelling(&self.authors, author)).or_default() += 1,
@@ -140,7 +141,7 @@ pub(super) async fn claim(
         account.source = Some(author.clone());
         account.source_actor = survey.actor.clone();
         if !request.dry_run {
-            app.store.update_account(&account, now).await?;
+            app.store.claim_source(account.id, author, account.source_actor.as_deref(), now).await?;
         }
     }
     Ok(account)

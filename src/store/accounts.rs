@@ -10,7 +10,9 @@ use crate::domain::settings::Settings;
 use crate::domain::source::Author;
 use crate::text::SafeHtml;
 use chrono::{DateTime, Utc};
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Timestamptz;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use serde_json::{Map, Value, json};
 
@@ -133,35 +135,53 @@ impl Store {
         Ok(span.first(&mut self.connection().await?).await?)
     }
 
-    /// Write what `account` says of itself, its settings, its source and its state.
+    /// Open a draft to the world; one that is live or gone stays as it is.
+    pub async fn publish_account(&self, id: AccountId, now: DateTime<Utc>) -> Result<(), Error> {
+        let draft = accounts::table.filter(accounts::id.eq(id.0).and(accounts::state.eq("draft")));
+        let change = (accounts::state.eq("live"), accounts::changed_at.eq(now));
+        diesel::update(draft).set(change).execute(&mut self.connection().await?).await?;
+        Ok(())
+    }
+
+    /// Note whose posts an account keeps, unless it is known already.
+    pub async fn claim_source(
+        &self,
+        id: AccountId,
+        source: &Author,
+        actor: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let unclaimed = accounts::table.filter(accounts::id.eq(id.0).and(accounts::source_host.is_null()));
+        let change = (
+            accounts::source_host.eq(&source.host),
+            accounts::source_user.eq(&source.user),
+            accounts::source_actor_id.eq(actor),
+            accounts::changed_at.eq(now),
+        );
+        diesel::update(unclaimed).set(change).execute(&mut self.connection().await?).await?;
+        Ok(())
+    }
+
+    /// Write what `account` says of itself and its settings, unless it was deleted meanwhile.
     pub async fn update_account(&self, account: &Account, now: DateTime<Utc>) -> Result<(), Error> {
         let fields: Vec<Value> = account.profile.fields.iter().map(|(name, value)| json!([name, value])).collect();
-        let (state, gone_at) = match &account.state {
-            AccountState::Draft => ("draft", None),
-            AccountState::Live => ("live", None),
-            AccountState::Gone { since } => ("gone", Some(*since)),
-        };
         let pictures = [&account.profile.avatar, &account.profile.header];
         let change = (
             accounts::handle_domain.eq(&account.handle_domain),
-            accounts::source_host.eq(account.source.as_ref().map(|source| &source.host)),
-            accounts::source_user.eq(account.source.as_ref().map(|source| &source.user)),
-            accounts::source_actor_id.eq(&account.source_actor),
             accounts::name.eq(&account.profile.name),
             accounts::summary_html.eq(account.profile.summary.as_str()),
             accounts::fields.eq(Value::from(fields)),
             accounts::avatar_sha256.eq(pictures[0].as_ref().map(|file| &file.sha256)),
             accounts::header_sha256.eq(pictures[1].as_ref().map(|file| &file.sha256)),
             accounts::settings.eq(settings_json(&account.settings)),
-            accounts::state.eq(state),
-            accounts::gone_at.eq(gone_at),
             accounts::changed_at.eq(now),
         );
         let mut connection = self.connection().await?;
         connection
             .transaction(async |connection| {
                 media_rows::insert(connection, pictures.into_iter().flatten().collect(), now).await?;
-                diesel::update(accounts::table.find(account.id.0)).set(change).execute(connection).await?;
+                let there = accounts::table.filter(accounts::id.eq(account.id.0).and(accounts::state.ne("gone")));
+                diesel::update(there).set(change).execute(connection).await?;
                 Ok(())
             })
             .await
@@ -237,8 +257,12 @@ impl Store {
 }
 
 /// Note on a connection that an account or its posts changed.
+///
+/// Never before an earlier change, and never before now by the database's clock: a long import has one time for all its
+/// batches, and who read in between must see that there is something new.
 pub(super) async fn touch(connection: &mut AsyncPgConnection, id: AccountId, now: DateTime<Utc>) -> Result<(), Error> {
-    diesel::update(accounts::table.find(id.0)).set(accounts::changed_at.eq(now)).execute(connection).await?;
+    let latest = sql::<Timestamptz>("greatest(changed_at, clock_timestamp(), ").bind::<Timestamptz, _>(now).sql(")");
+    diesel::update(accounts::table.find(id.0)).set(accounts::changed_at.eq(latest)).execute(connection).await?;
     Ok(())
 }
 

@@ -84,7 +84,8 @@ struct Name {
 fn refuse_foreign(connection: &mut PgConnection) -> Result<(), Error> {
     let tables: Vec<Name> = diesel::sql_query(
         "SELECT format('%s.%s', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-         WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' ORDER BY 1",
+         WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' \
+         AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e') ORDER BY 1",
     )
     .load(connection)?;
     let marked = tables.iter().any(|table| table.name == "public.everpost_instance");

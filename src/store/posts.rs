@@ -128,7 +128,7 @@ impl Store {
                 (newer, older) = (false, trim(&mut rows, limit));
             }
             Cursor::Before(id) => {
-                let (at, id) = self.position(id).await?;
+                let (at, id) = self.position(listing, id).await?;
                 let query = query().filter(posts::published_at.le(at)).filter(before(at, id));
                 rows = query.order(newest_first).limit(limit + 1).load(&mut self.connection().await?).await?;
                 (newer, older) = (self.reaches(listing, at, id, true).await?, trim(&mut rows, limit));
@@ -139,7 +139,7 @@ impl Store {
                 rows.reverse();
             }
             Cursor::After(id) => {
-                let (at, id) = self.position(id).await?;
+                let (at, id) = self.position(listing, id).await?;
                 let after = posts::published_at.gt(at).or(posts::published_at.eq(at).and(posts::id.gt(id)));
                 let query = query().filter(posts::published_at.ge(at)).filter(after);
                 rows = query.order(oldest_first).limit(limit + 1).load(&mut self.connection().await?).await?;
@@ -297,9 +297,18 @@ impl Store {
         Ok(rows.into_iter().filter_map(|row| row.withdrawn_at.map(|at| tombstone(row, at))).collect())
     }
 
-    async fn position(&self, id: PostId) -> Result<(DateTime<Utc>, i64), Error> {
-        let place = posts::table.find(id.0).select((posts::published_at, posts::id));
-        let place = place.first(&mut self.connection().await?).await.optional()?;
+    /// Where a post of a listing stands in time, or stood before it was withdrawn.
+    async fn position(&self, listing: Listing<'_>, id: PostId) -> Result<(DateTime<Utc>, i64), Error> {
+        let place = posts::table.filter(posts::id.eq(id.0).and(posts::to_others.eq(false))).into_boxed();
+        let place = match listing {
+            Listing::Account(account) => place.filter(posts::account_id.eq(account.0)),
+            Listing::Tag(domain, _) => {
+                let live = accounts::table.filter(accounts::domain_id.eq(domain.0).and(accounts::state.eq("live")));
+                place.filter(posts::account_id.eq_any(live.select(accounts::id)))
+            }
+        };
+        let place =
+            place.select((posts::published_at, posts::id)).first(&mut self.connection().await?).await.optional()?;
         place.ok_or_else(|| Error::NotFound(format!("post {id}")))
     }
 

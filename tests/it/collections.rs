@@ -249,6 +249,8 @@ async fn a_thread_that_comes_in_two_imports_is_one_and_answers_under_both_conver
         assert_eq!(app.page(id).await.status, 404);
     }
     assert_eq!(app.object("/users/ann/outbox").await["totalItems"], 0, "nor is a reply to such a reply");
+    let beside = format!("/users/ann/outbox?page=true&max_id={}", status_id(&child));
+    assert_eq!(app.get(&beside).await.status, 400, "nor does a cursor tell that it is there");
     store(&app, "ann", &[post(&root)]).await;
     let all = notes(&app, 0..3);
     let now = app.object(&all[0]).await["context"].clone();

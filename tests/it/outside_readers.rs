@@ -215,26 +215,37 @@ async fn the_ap_library_reads_the_whole_account() {
     assert_eq!(seen.len(), 13, "thirteen different Notes");
 }
 
+/// Run a script of `tests/outside`; what it printed, a JSON value a line.
+async fn outside(arguments: &[&str]) -> Vec<Value> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/outside");
+    assert!(folder.join("node_modules").exists(), "run script/bootstrap --test first");
+    let run = tokio::process::Command::new("node").args(arguments).current_dir(folder).output().await.unwrap();
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success(), "{said}\n{}", String::from_utf8_lossy(&run.stderr));
+    said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
 #[tokio::test]
 async fn fedify_reads_the_whole_account() {
     let app = TestApp::start().await;
     app.import(&fixture("hugo-mastodon-to-hugo-v1")).await;
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/outside");
-    assert!(folder.join("node_modules").exists(), "run script/bootstrap --test first");
-    let port = app.address.port();
-    let walk = tokio::process::Command::new("node")
-        .arg("walk.mjs")
-        .args(["--origin", &format!("http://localhost:{port}"), "--acct", &format!("juno@localhost:{port}")])
-        .args(["--expect-notes", "13"])
-        .current_dir(folder)
-        .output()
-        .await
-        .unwrap();
-    let said = String::from_utf8_lossy(&walk.stdout);
-    assert!(walk.status.success(), "{said}\n{}", String::from_utf8_lossy(&walk.stderr));
-    let steps: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let acct = format!("juno@localhost:{}", app.address.port());
+    let steps = outside(&["walk.mjs", "--origin", &app.base, "--acct", &acct, "--expect-notes", "13"]).await;
     for rule in ["R-10", "R-19", "R-20", "R-21", "R-22", "R-23", "R-26", "R-34", "R-35", "R-44"] {
         assert!(steps.iter().any(|step| step["rule"] == rule && step["ok"] == true), "no step checked {rule}");
     }
     assert_eq!(steps.last().unwrap()["notes"], 13);
+}
+
+#[tokio::test]
+async fn a_browser_shows_the_pages_without_an_error_or_anything_too_wide() {
+    let app = TestApp::start().await;
+    app.import(&fixture("hugo-mastodon-to-hugo-v1")).await;
+    let pictures = tempfile::tempdir().unwrap();
+    let (front, profile) = (format!("{}/", app.base), format!("{}/@juno", app.base));
+    let thread = app.walk_outbox("juno").await[3]["object"]["url"][0].as_str().unwrap().to_owned();
+    let arguments = ["screenshots.mjs", "--out", pictures.path().to_str().unwrap(), &front, &profile, &thread];
+    let taken = outside(&arguments).await;
+    assert_eq!(taken.len(), 12, "each page on phone and desktop, in light and dark: {taken:?}");
+    assert_eq!(std::fs::read_dir(pictures.path()).unwrap().count(), 12);
 }

@@ -121,16 +121,20 @@ fn a_split_handle_stays_as_it_was_chosen() {
 }
 
 #[tokio::test]
-async fn only_an_activitypub_answer_under_a_name_of_the_world_fixes_the_name() {
+async fn only_an_answer_about_an_account_under_a_name_of_the_world_fixes_the_name() {
     let archive = tempfile::tempdir().unwrap();
     Bundle::new().post(ONE, "<p>One.</p>").write(archive.path());
     let app = TestApp::start_at("https://m.example").await;
     app.import(archive.path()).await;
     accounts::publish(&app.app, &Handle::parse("ann").unwrap(), Utc::now()).await.unwrap();
     let exposed = || app.database.number("SELECT count(*) FROM domains WHERE exposed_at IS NOT NULL");
-    app.page("/@ann").await;
+    app.page("/").await;
     app.get("/users/nobody").await;
+    app.page("/@nobody").await;
     assert_eq!(exposed(), 0);
+    app.page("/@ann").await;
+    assert_eq!(exposed(), 1, "a page can be linked to");
+    app.database.execute("UPDATE domains SET exposed_at = NULL");
     app.object("/users/ann/outbox").await;
     assert_eq!(exposed(), 1);
     assert!(domains::ensure_first(&app.app, NEW, Utc::now()).await.is_err());

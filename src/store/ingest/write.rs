@@ -89,6 +89,10 @@ async fn find_standing(
     batch: &[NewPost],
 ) -> Result<HashMap<String, Existing>, Error> {
     type Row = (String, i64, (i64, bool), Option<DateTime<Utc>>, bool, Option<(String, i32, Vec<u8>)>, Option<i64>);
+    // Until the batch is written nobody withdraws what it is about to write over.
+    let own: Vec<&str> = batch.iter().map(|new| new.key.0.as_str()).collect();
+    let locked = posts::table.filter(posts::account_id.eq(account.0).and(posts::source_key.eq_any(own)));
+    locked.select(posts::id).order(posts::id).for_update().load::<i64>(connection).await?;
     let keys: HashSet<&str> = batch
         .iter()
         .flat_map(|new| [Some(&new.key), new.reply_to.as_ref()])

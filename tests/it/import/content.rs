@@ -186,3 +186,30 @@ fn strict_ends_with_3_when_anything_did_not_come_in_whole() {
     assert_eq!((&report["created"], &report["media"]["missing"]), (&1.into(), &1.into()), "what is left came in");
     assert_eq!(program.run(&["import", lossy.to_str().unwrap()]).code, 0, "without --strict it is no failure");
 }
+
+#[tokio::test]
+async fn a_thread_goes_on_around_a_post_of_which_nothing_is_left() {
+    let app = TestApp::start().await;
+    let archive = tempfile::tempdir().unwrap();
+    Bundle::new()
+        .post_with(ONE, "", "![gone](gone.png)")
+        .post(TWO, "<p>The second.</p>")
+        .post(THREE, "<p>The third.</p>")
+        .write(archive.path());
+    let report = app.try_import(archive.path(), None).await.unwrap();
+    assert_eq!((report.created, report.skipped.len(), report.published), (2, 1, 2), "{report:?}");
+    let [second, third] = [TWO, THREE].map(|at| format!("{}/users/ann/statuses/{}", app.base, status_id(at)));
+    assert!(app.object(&second).await["inReplyTo"].is_null(), "the thread begins with what is left of it");
+    assert_eq!(app.object(&third).await["inReplyTo"], second.as_str());
+}
+
+#[tokio::test]
+async fn a_character_that_postgres_cannot_store_does_not_stop_an_import() {
+    let app = TestApp::start().await;
+    let archive = tempfile::tempdir().unwrap();
+    Bundle::new().post_with(ONE, "<p>One.</p>", "![a\0b](gone\0.png)").write(archive.path());
+    assert_eq!(app.import(archive.path()).await.created, 1);
+    for path in ["/tags/%00", "/media/%00.png"] {
+        assert_eq!(app.page(path).await.status, 404, "{path}");
+    }
+}

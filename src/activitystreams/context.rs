@@ -45,7 +45,8 @@ pub fn actor() -> Value {
             "PropertyValue": "schema:PropertyValue",
             "value": "schema:value",
             "discoverable": "toot:discoverable",
-            "indexable": "toot:indexable"
+            "indexable": "toot:indexable",
+            "attributionDomains": { "@id": "toot:attributionDomains", "@container": "@set" }
         }
     ])
 }

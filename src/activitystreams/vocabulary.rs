@@ -167,6 +167,9 @@ pub struct Actor {
     /// The account at the origin.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub also_known_as: Vec<String>,
+    /// Hosts whose pages may name it as their author.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attribution_domains: Vec<String>,
     /// Rows of the profile's table.
     pub attachment: Vec<Value>,
     /// No custom emoji yet; an array, because strict readers need one.

@@ -45,8 +45,7 @@ impl Handle {
 
     /// Whether the server needs this name itself on `domain`.
     pub fn is_reserved(&self, domain: &DomainUrls) -> bool {
-        Handle::RESERVED.contains(&self.0.as_str())
-            || domain.authority().split(':').next().is_some_and(|host| host == self.0)
+        Handle::RESERVED.contains(&self.0.as_str()) || domain.host() == self.0
     }
 
     /// The handle itself.

@@ -29,6 +29,11 @@ impl DomainUrls {
         self.base.split_once("://").map_or(self.base.as_str(), |(_, authority)| authority)
     }
 
+    /// The host alone, without a port.
+    pub fn host(&self) -> &str {
+        host_of(self.authority())
+    }
+
     /// Whether the domain's name leads to this machine alone, so that nothing under it is for ever.
     pub fn is_loopback(&self) -> bool {
         is_loopback(self.authority())
@@ -66,12 +71,17 @@ impl DomainUrls {
     }
 }
 
-/// Whether a host (with or without port) is a name or address of this machine alone.
-pub fn is_loopback(authority: &str) -> bool {
-    let host = match authority.rsplit_once(':') {
+/// An authority without its port.
+fn host_of(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
         _ => authority,
-    };
+    }
+}
+
+/// Whether a host (with or without port) is a name or address of this machine alone.
+pub fn is_loopback(authority: &str) -> bool {
+    let host = host_of(authority);
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let address = host.parse::<std::net::IpAddr>();
     host == "localhost" || host.ends_with(".localhost") || address.is_ok_and(|address| address.is_loopback())

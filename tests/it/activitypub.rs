@@ -108,6 +108,7 @@ async fn the_actor_has_every_field_that_other_servers_need() {
         ("discoverable", json!(false)),
         ("indexable", json!(false)),
         ("alsoKnownAs", json!(["https://origin.example/users/ann"])),
+        ("attributionDomains", json!([app.base.split("://").nth(1).unwrap().split(':').next().unwrap()])),
         ("tag", json!([])),
     ] {
         assert_eq!(actor[field], expected, "{field}");

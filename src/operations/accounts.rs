@@ -169,10 +169,8 @@ async fn picture(app: &App, path: &str) -> Result<Option<MediaFile>, Error> {
 
 /// Store what [`set`] changed.
 pub async fn save(app: &App, account: &Account, now: DateTime<Utc>) -> Result<(), Error> {
-    let before = find(app, &account.handle).await?;
     app.store.update_account(account, now).await?;
-    let old = [before.profile.avatar, before.profile.header].into_iter().flatten().map(|file| file.sha256);
-    app.forget_media(&old.collect::<Vec<_>>()).await
+    app.forget_media().await
 }
 
 /// Open a draft to the world.
@@ -186,9 +184,9 @@ pub async fn publish(app: &App, handle: &Handle, now: DateTime<Utc>) -> Result<A
 pub async fn delete(app: &App, handle: &Handle, now: DateTime<Utc>) -> Result<(), Error> {
     let account = find(app, handle).await?;
     let lock = app.store.lock_import(account.id).await?;
-    let files = app.store.erase_account(account.id, now).await?;
+    app.store.erase_account(account.id, now).await?;
     lock.release().await?;
-    app.forget_media(&files).await
+    app.forget_media().await
 }
 
 async fn list_sentence(app: &App) -> Result<String, Error> {

@@ -71,8 +71,6 @@ struct Run {
     would_list: i64,
     /// The hash of every file that was stored.
     files: HashSet<String>,
-    /// Media that updated posts no longer refer to.
-    dropped_media: Vec<String>,
 }
 
 /// A post's key, and the key of what it answers.
@@ -178,7 +176,7 @@ pub async fn ingest(
         lock.release().await?;
     }
     if !request.dry_run {
-        app.forget_media(&run.dropped_media).await?;
+        app.forget_media().await?;
     }
     let listed = match &target {
         Target::Account(account) => app.store.count_listed(account.id).await?,
@@ -333,6 +331,5 @@ async fn write(
         run.would_list += stored.listed;
         run.plan(&created, matches!(target, Target::WouldBe(_)));
     }
-    run.dropped_media.extend(stored.dropped_media);
     Ok(())
 }

@@ -68,15 +68,12 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 impl App {
     /// Let go of media files that nothing refers to any more.
-    async fn forget_media(&self, candidates: &[String]) -> Result<(), Error> {
-        if candidates.is_empty() {
-            return Ok(());
-        }
+    async fn forget_media(&self) -> Result<(), Error> {
         let erase = |file: &crate::domain::post::MediaFile| {
             if let Err(error) = self.media.erase(file) {
                 tracing::warn!(media.sha256 = file.sha256, %error, "a media file that nothing refers to could not be removed");
             }
         };
-        Ok(self.store.forget_unused_media(candidates, erase).await?)
+        Ok(self.store.forget_unused_media(erase).await?)
     }
 }

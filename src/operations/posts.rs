@@ -7,13 +7,9 @@ use chrono::{DateTime, Utc};
 
 /// Withdraw a post: its URLs answer 410 from now on. Whether it stood until now.
 pub async fn withdraw(app: &App, account: &Account, id: PostId, now: DateTime<Utc>) -> Result<bool, Error> {
-    match app.store.withdraw_post(account.id, id, now).await? {
-        None => Ok(false),
-        Some(files) => {
-            app.forget_media(&files).await?;
-            Ok(true)
-        }
-    }
+    let stood = app.store.withdraw_post(account.id, id, now).await?;
+    app.forget_media().await?;
+    Ok(stood)
 }
 
 /// Let the next import bring a withdrawn post back under its old number and date. Its content is gone from here, so the

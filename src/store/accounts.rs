@@ -188,25 +188,11 @@ impl Store {
     }
 
     /// Take everything of an account away but its row, which keeps the handle from being given again.
-    /// Names the media that its posts and profile referred to.
-    pub async fn erase_account(&self, id: AccountId, now: DateTime<Utc>) -> Result<Vec<String>, Error> {
-        use super::schema::{attachments, contexts, keys};
+    pub async fn erase_account(&self, id: AccountId, now: DateTime<Utc>) -> Result<(), Error> {
+        use super::schema::{contexts, keys};
         let mut connection = self.connection().await?;
         connection
             .transaction(async |connection| {
-                let mut files: Vec<Option<String>> = attachments::table
-                    .inner_join(posts::table)
-                    .filter(posts::account_id.eq(id.0))
-                    .select(attachments::media_sha256)
-                    .distinct()
-                    .load(connection)
-                    .await?;
-                let pictures: (Option<String>, Option<String>) = accounts::table
-                    .find(id.0)
-                    .select((accounts::avatar_sha256, accounts::header_sha256))
-                    .first(connection)
-                    .await?;
-                files.extend([pictures.0, pictures.1]);
                 diesel::delete(posts::table.filter(posts::account_id.eq(id.0))).execute(connection).await?;
                 diesel::delete(contexts::table.filter(contexts::account_id.eq(id.0))).execute(connection).await?;
                 diesel::delete(keys::table.filter(keys::account_id.eq(id.0))).execute(connection).await?;
@@ -225,7 +211,7 @@ impl Store {
                     accounts::changed_at.eq(now),
                 );
                 diesel::update(accounts::table.find(id.0)).set(emptied).execute(connection).await?;
-                Ok(files.into_iter().flatten().collect())
+                Ok(())
             })
             .await
     }

@@ -47,13 +47,9 @@ impl Store {
 
     /// Forget the rows of files that nothing refers to any more, and call `erase` for each file's bytes.
     ///
-    /// While an import runs nothing is forgotten, for the import may be about to refer to the same file again;
-    /// what stays behind is not served, because nothing shown refers to it.
-    pub async fn forget_unused_media(
-        &self,
-        candidates: &[String],
-        erase: impl Fn(&MediaFile) + Send + Sync,
-    ) -> Result<(), Error> {
+    /// While an import runs nothing is forgotten, for the import may be about to refer to the same file again; it calls
+    /// this when it ends. What stays behind till then is not served, because nothing shown refers to it.
+    pub async fn forget_unused_media(&self, erase: impl Fn(&MediaFile) + Send + Sync) -> Result<(), Error> {
         let mut connection = self.connection().await?;
         connection
             .transaction(async |connection| {
@@ -65,7 +61,7 @@ impl Store {
                 let avatar = accounts::avatar_sha256.eq(media::sha256.nullable());
                 let in_profile =
                     accounts::table.filter(avatar.or(accounts::header_sha256.eq(media::sha256.nullable())));
-                let unused = media::sha256.eq_any(candidates).and(not(exists(in_post))).and(not(exists(in_profile)));
+                let unused = not(exists(in_post)).and(not(exists(in_profile)));
                 let rows: Vec<Row> =
                     diesel::delete(media::table.filter(unused)).returning(COLUMNS).get_results(connection).await?;
                 rows.into_iter().map(file).for_each(|file| erase(&file));

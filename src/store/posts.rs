@@ -213,14 +213,8 @@ impl Store {
         Ok(rows.into_iter().map(|(context, count)| (ContextId(context), count)).collect())
     }
 
-    /// Withdraw a post: number, key and date stay, everything else goes. Names the media it referred to.
-    /// `None` when it is withdrawn already.
-    pub async fn withdraw_post(
-        &self,
-        account: AccountId,
-        id: PostId,
-        now: DateTime<Utc>,
-    ) -> Result<Option<Vec<String>>, Error> {
+    /// Withdraw a post: number, key and date stay, everything else goes. Whether it stood until now.
+    pub async fn withdraw_post(&self, account: AccountId, id: PostId, now: DateTime<Utc>) -> Result<bool, Error> {
         let mut connection = self.connection().await?;
         connection
             .transaction(async |connection| {
@@ -234,13 +228,9 @@ impl Store {
                     .ok_or_else(|| Error::NotFound(format!("post {id}")))?;
                 if withdrawn.is_some() {
                     diesel::update(posts::table.find(id.0)).set(posts::awaited.eq(false)).execute(connection).await?;
-                    return Ok(None);
+                    return Ok(false);
                 }
-                let files: Vec<Option<String>> =
-                    diesel::delete(attachments::table.filter(attachments::post_id.eq(id.0)))
-                        .returning(attachments::media_sha256)
-                        .get_results(connection)
-                        .await?;
+                diesel::delete(attachments::table.filter(attachments::post_id.eq(id.0))).execute(connection).await?;
                 diesel::delete(post_sources::table.find(id.0)).execute(connection).await?;
                 let emptied = (
                     posts::content_html.eq(""),
@@ -256,7 +246,7 @@ impl Store {
                 );
                 diesel::update(posts::table.find(id.0)).set(emptied).execute(connection).await?;
                 super::accounts::touch(connection, account, now).await?;
-                Ok(Some(files.into_iter().flatten().collect()))
+                Ok(true)
             })
             .await
     }

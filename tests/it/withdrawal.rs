@@ -272,3 +272,20 @@ async fn a_drafts_pages_open_to_who_has_the_preview_link_and_to_nobody_else() {
     assert_eq!(served.status, 404, "the cookie opens pages, not ActivityPub");
     assert_eq!(app.page("/@ann").await.status, 404, "and still nobody else sees it");
 }
+
+#[tokio::test]
+async fn media_that_an_import_kept_from_going_go_at_the_next_occasion() {
+    let app = TestApp::start().await;
+    app.import(&fixture("hugo-mastodon-to-hugo-v1")).await;
+    let juno = app.account("juno").await;
+    let listing = everpost::store::posts::Listing::Account(juno.id);
+    let page = app.app.store.page_posts(listing, everpost::store::posts::Cursor::Newest, 20).await.unwrap();
+    let post = page.posts.iter().find(|post| !post.attachments.is_empty()).unwrap();
+    let bytes = app.app.media.path(post.attachments[0].file.as_ref().unwrap());
+    let running = app.app.store.lock_import(juno.id).await.unwrap();
+    assert!(posts::withdraw(&app.app, &juno, post.id, Utc::now()).await.unwrap());
+    assert!(bytes.exists(), "a running import may be about to refer to it");
+    running.release().await.unwrap();
+    let again = posts::withdraw(&app.app, &juno, post.id, Utc::now()).await.unwrap();
+    assert!(!again && !bytes.exists());
+}

@@ -44,8 +44,6 @@ impl ImportLock {
 pub struct Stored {
     /// One entry for each post of the batch, in order.
     pub kept: Vec<Kept>,
-    /// Media that an updated post no longer refers to.
-    pub dropped_media: Vec<String>,
     /// After a dry run: how many more posts the outbox would show.
     pub listed: i64,
 }

@@ -41,7 +41,6 @@ async fn write(
         let kept = match (decide(existing.as_ref(), new), existing) {
             (Decision::Replace { edited }, Some(existing)) => {
                 let files = replace(connection, &existing, new, edited, now).await?;
-                stored.dropped_media.extend(files.iter().map(|(_, sha256)| sha256.clone()));
                 attached.push((new, existing.id, files));
                 Kept::Updated(existing.id)
             }

@@ -21,6 +21,7 @@ pub async fn ensure_first(app: &App, public_url: &str, now: DateTime<Utc>) -> Re
             )));
         }
         app.store.rename_domain(domain.id, public_url, now).await?;
+        tracing::warn!(from = domain.base_url, to = public_url, "the domain was renamed, as server.public_url says");
         domain = first(app).await?;
     }
     ensure_server_actor(app, &domain, now).await?;

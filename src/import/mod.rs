@@ -1,8 +1,8 @@
-//! Archive files → [`SourcePost`]s. One format a file; each is a wire structure and a reader.
+//! Archive files → [`SourcePost`]s. One format a file, or a folder; each is a wire structure and a reader.
 //!
 //! Must never know the database, the network, account ids or the clock (`now` comes in).
 //! A bad item is a [`Skipped`], never an error: the rest goes in.
-//! Start with [`open`], then `hugo.rs`.
+//! Start with [`open`], then `hugo/mod.rs`.
 
 pub mod files;
 pub mod hugo;

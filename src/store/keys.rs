@@ -53,9 +53,7 @@ impl Store {
             KeyOwner::ServerActor(id) => query.filter(keys::domain_id.eq(id.0)),
         };
         let rows: Vec<Row> = query.load(&mut self.connection().await?).await?;
-        let row =
-            |(kind, key_id, public_key, private_key, sealed)| KeyRow { kind, key_id, public_key, private_key, sealed };
-        Ok(rows.into_iter().map(row).collect())
+        Ok(rows.into_iter().map(key_row).collect())
     }
 
     /// Replace the private half of every key that is not sealed yet by what `seal` makes of it; how many there were.

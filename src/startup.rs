@@ -117,6 +117,7 @@ pub async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let web = http::Settings {
         trusted_proxies: settings.server.trusted_proxies.clone(),
         contact: settings.server.contact.clone(),
+        cache_bytes: u64::from(settings.cache.size_mib) << 20,
     };
     http::serve(started.app, web, listener, started.urls.authority(), stop).await?;
     drop(started.database);

@@ -95,6 +95,13 @@ pub fn changed(post: &Post, account: &Account, now: DateTime<Utc>) -> DateTime<U
     if loses_tags { account.changed.max(aged) } else { account.changed }
 }
 
+/// The moment from which a post's Note looks different although nothing changed: when its hashtags are no longer recent.
+pub fn holds_until(post: &Post, account: &Account, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let aged = post.published + RECENT;
+    let loses_tags = account.settings.hashtags == Hashtags::Recent && !post.tags.is_empty() && aged > now;
+    loses_tags.then_some(aged)
+}
+
 /// The Create that published a post.
 pub fn create(post: &Post, account: &Account, now: DateTime<Utc>) -> Create {
     let note = note(post, account, Replies::Link, now);

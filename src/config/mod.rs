@@ -23,6 +23,8 @@ pub struct Settings {
     pub storage: Storage,
     /// `database.*`.
     pub database: Database,
+    /// `cache.*`.
+    pub cache: Cache,
     /// `secrets.*`.
     pub secrets: Secrets,
 }
@@ -61,6 +63,13 @@ impl std::fmt::Debug for Database {
         let url = self.url.as_deref().map(masked_url);
         f.debug_struct("Database").field("url", &url).field("pool_size", &self.pool_size).finish()
     }
+}
+
+/// `cache.*`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cache {
+    /// Memory for finished answers in MiB, 0 to 1024; 0: none is kept.
+    pub size_mib: u32,
 }
 
 /// `secrets.*`.
@@ -194,6 +203,7 @@ pub fn effective(settings: &Settings) -> Vec<(&'static str, String)> {
         ("storage.data_dir", path(&settings.storage.data_dir)),
         ("database.url", settings.database.url.as_deref().map(masked_url).unwrap_or_default()),
         ("database.pool_size", settings.database.pool_size.to_string()),
+        ("cache.size_mib", settings.cache.size_mib.to_string()),
         ("secrets.key_file", settings.secrets.key_file.as_ref().map(path).unwrap_or_default()),
     ]
 }
@@ -376,11 +386,15 @@ fn settings(entries: &BTreeMap<String, Entry>) -> Result<Settings, Error> {
     let pool_size = entries.get("database.pool_size").and_then(|entry| entry.value.as_integer()).unwrap_or_default();
     let size = usize::try_from(pool_size).ok().filter(|size| (1..=50).contains(size));
     let pool_size = size.ok_or_else(|| bad("database.pool_size", &pool_size.to_string(), "it takes 1 to 50"))?;
+    let size_mib = entries.get("cache.size_mib").and_then(|entry| entry.value.as_integer()).unwrap_or_default();
+    let size = u32::try_from(size_mib).ok().filter(|size| (0..=1024).contains(size));
+    let size_mib = size.ok_or_else(|| bad("cache.size_mib", &size_mib.to_string(), "it takes 0 to 1024"))?;
     let data_dir = path("storage.data_dir").ok_or_else(|| bad("storage.data_dir", "", "it takes a folder"))?;
     Ok(Settings {
         server: Server { bind, public_url, contact: text("server.contact"), trusted_proxies },
         storage: Storage { data_dir },
         database: Database { url, pool_size },
+        cache: Cache { size_mib },
         secrets: Secrets { key_file: path("secrets.key_file") },
     })
 }

@@ -16,6 +16,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
+use std::sync::Arc;
 
 /// `/users/H` and `/@H`: the actor, or the profile for people.
 pub async fn account(
@@ -34,7 +35,7 @@ pub async fn account(
     };
     let keys = public_keys(&data.store.list_keys(KeyOwner::Account(account.id)).await?);
     let actor = render::actor(&account, &keys);
-    let document = Document::json(ACTIVITY_JSON, &actor, OBJECT_AGE).changed(account.changed).negotiated();
+    let document = Document::json(ACTIVITY_JSON, &actor, OBJECT_AGE).changed(account.changed).negotiated().kept(None);
     Ok(document.link(alternate(&actor.id)).respond(&request, now))
 }
 
@@ -62,7 +63,8 @@ pub async fn post(
     let mut note = render::note(&post, &account, replies, now);
     note.context_terms = Some(context::note());
     let changed = render::changed(&post, &account, now);
-    let document = Document::json(ACTIVITY_JSON, &note, OBJECT_AGE).changed(changed).negotiated();
+    let until = render::holds_until(&post, &account, now);
+    let document = Document::json(ACTIVITY_JSON, &note, OBJECT_AGE).changed(changed).negotiated().kept(until);
     Ok(document.link(alternate(&note.id)).respond(&request, now))
 }
 
@@ -85,7 +87,8 @@ pub async fn activity(
     let mut create = render::create(&post, &account, now);
     create.context_terms = Some(context::note());
     let changed = render::changed(&post, &account, now);
-    Ok(Document::json(ACTIVITY_JSON, &create, OBJECT_AGE).changed(changed).respond(&request, now))
+    let until = render::holds_until(&post, &account, now);
+    Ok(Document::json(ACTIVITY_JSON, &create, OBJECT_AGE).changed(changed).kept(until).respond(&request, now))
 }
 
 /// `/actor`: the server actor, readable unsigned.
@@ -106,8 +109,8 @@ pub async fn inbox(_here: Here) -> Result<HttpResponse, Error> {
 
 /// What stands at an account's URL for other servers.
 pub(super) enum Found {
-    Account(Account),
-    Gone(Account, DateTime<Utc>),
+    Account(Arc<Account>),
+    Gone(Arc<Account>, DateTime<Utc>),
 }
 
 /// The account at exactly that handle, live or gone. A draft does not exist for other servers; one that is live is
@@ -115,7 +118,7 @@ pub(super) enum Found {
 pub(super) async fn find_account(data: &Data, here: &Here, handle: &str) -> Result<Found, Error> {
     let nobody = || Error::not_found("There is no such account here.");
     let parsed = Handle::parse(handle).ok().filter(|parsed| parsed.as_str() == handle).ok_or_else(nobody)?;
-    let account = data.store.find_account(here.id, &parsed).await?.ok_or_else(nobody)?;
+    let account = here.find_account(data, &parsed).await?.ok_or_else(nobody)?;
     match account.state {
         AccountState::Live => {
             expose(data, here, &account, &[], Utc::now()).await?;
@@ -127,7 +130,7 @@ pub(super) async fn find_account(data: &Data, here: &Here, handle: &str) -> Resu
 }
 
 /// The live account at exactly that handle; one that is gone answers 410.
-pub(super) async fn get_account(data: &Data, here: &Here, handle: &str) -> Result<Account, Error> {
+pub(super) async fn get_account(data: &Data, here: &Here, handle: &str) -> Result<Arc<Account>, Error> {
     match find_account(data, here, handle).await? {
         Found::Account(account) => Ok(account),
         Found::Gone(..) => Err(Error::gone("This account was deleted.")),
@@ -136,8 +139,8 @@ pub(super) async fn get_account(data: &Data, here: &Here, handle: &str) -> Resul
 
 /// What stands at a post's URL for other servers.
 pub(super) enum FoundPost {
-    Post(Account, Box<Post>),
-    Gone(Account, PostId, DateTime<Utc>),
+    Post(Arc<Account>, Box<Post>),
+    Gone(Arc<Account>, PostId, DateTime<Utc>),
 }
 
 /// The post at exactly that number of a live account, or its trace.

@@ -62,8 +62,9 @@ pub async fn outbox(
         ..Collection::default()
     };
     let changed = page.posts.iter().map(|post| render::changed(post, &account, now)).max();
+    let until = page.posts.iter().filter_map(|post| render::holds_until(post, &account, now)).min();
     let document = Document::json(ACTIVITY_JSON, &collection, PAGE_AGE).changed(changed.unwrap_or(account.changed));
-    Ok(document.respond(&request, now))
+    Ok(document.kept(until).respond(&request, now))
 }
 
 /// The error for a cursor that names no post.
@@ -321,5 +322,5 @@ pub async fn server_outbox(here: Here, request: HttpRequest) -> Result<HttpRespo
 }
 
 fn answer(collection: &Collection, account: &Account, age: u32, request: &HttpRequest) -> HttpResponse {
-    Document::json(ACTIVITY_JSON, collection, age).changed(account.changed).respond(request, Utc::now())
+    Document::json(ACTIVITY_JSON, collection, age).changed(account.changed).kept(None).respond(request, Utc::now())
 }

@@ -1,23 +1,44 @@
 //! What a request asks for: which of our domains, which representation, which page.
 
+use super::cache::Cache;
 use super::error::Error;
 use super::{Data, Settings};
+use crate::domain::account::{Account, Handle};
 use crate::store::domains::Domain;
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{FromRequest, HttpRequest, web};
 use futures::future::LocalBoxFuture;
 use std::ops::Deref;
+use std::sync::Arc;
 
 /// The domain that the request is for. An unknown host is answered 421.
 #[derive(Clone, Debug)]
-pub struct Here(pub Domain);
+pub struct Here {
+    domain: Domain,
+    cache: Option<web::Data<Cache>>,
+}
+
+impl Here {
+    /// The account of a handle on this domain, whatever its state.
+    pub async fn find_account(&self, data: &Data, handle: &Handle) -> Result<Option<Arc<Account>>, Error> {
+        let place = self.cache.as_ref().and_then(|cache| Some((cache, cache.moment()?)));
+        if let Some(known) = place.and_then(|(cache, moment)| cache.find_account(moment, self.id, handle.as_str())) {
+            return Ok(Some(known));
+        }
+        let account = data.store.find_account(self.id, handle).await?.map(Arc::new);
+        if let (Some((cache, moment)), Some(account)) = (place, &account) {
+            cache.keep_account(moment, account);
+        }
+        Ok(account)
+    }
+}
 
 impl Deref for Here {
     type Target = Domain;
 
     fn deref(&self) -> &Domain {
-        &self.0
+        &self.domain
     }
 }
 
@@ -27,13 +48,21 @@ impl FromRequest for Here {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let authority = authority(request);
+        let cache = request.app_data::<web::Data<Cache>>().cloned();
         let data = Data::from_request(request, payload);
         Box::pin(async move {
-            let data = data.await?;
             let authority = authority.ok_or_else(|| Error::bad_request("The request names no host."))?;
-            let domain = data.store.find_domain(&authority).await.map_err(Error::from)?;
+            let place = cache.as_ref().and_then(|cache| Some((cache, cache.moment()?)));
+            if let Some(domain) = place.and_then(|(cache, moment)| cache.find_domain(moment, &authority)) {
+                return Ok(Here { domain, cache });
+            }
+            let domain = data.await?.store.find_domain(&authority).await.map_err(Error::from)?;
             let unknown = || Error::misdirected("This server does not answer for that host.");
-            Ok(Here(domain.ok_or_else(unknown)?))
+            let domain = domain.ok_or_else(unknown)?;
+            if let Some((cache, moment)) = place {
+                cache.keep_domain(moment, &authority, &domain);
+            }
+            Ok(Here { domain, cache })
         })
     }
 }
@@ -61,10 +90,11 @@ pub fn authority(request: &HttpRequest) -> Option<String> {
 pub fn wants_activitypub(headers: &HeaderMap) -> bool {
     let (mut activitypub, mut html) = (0.0, 0.0);
     for (name, quality) in accepted(headers) {
-        match name.as_str() {
-            "application/activity+json" | "application/ld+json" => activitypub = quality.max(activitypub),
-            "text/html" | "application/xhtml+xml" => html = quality.max(html),
-            _ => {}
+        let is = |names: [&str; 2]| names.iter().any(|known| name.eq_ignore_ascii_case(known));
+        if is(["application/activity+json", "application/ld+json"]) {
+            activitypub = quality.max(activitypub);
+        } else if is(["text/html", "application/xhtml+xml"]) {
+            html = quality.max(html);
         }
     }
     activitypub > 0.0 && activitypub >= html
@@ -72,16 +102,16 @@ pub fn wants_activitypub(headers: &HeaderMap) -> bool {
 
 /// Whether an error should be a page: somebody named HTML and not ActivityPub above it.
 pub fn wants_html(headers: &HeaderMap) -> bool {
-    let html = accepted(headers).any(|(name, quality)| name == "text/html" && quality > 0.0);
+    let html = accepted(headers).any(|(name, quality)| name.eq_ignore_ascii_case("text/html") && quality > 0.0);
     html && !wants_activitypub(headers)
 }
 
 /// Every media range of every Accept line with its quality, 0 to 1.
-fn accepted(headers: &HeaderMap) -> impl Iterator<Item = (String, f32)> + '_ {
+fn accepted(headers: &HeaderMap) -> impl Iterator<Item = (&str, f32)> + '_ {
     let lines = headers.get_all(header::ACCEPT).filter_map(|line| line.to_str().ok());
     lines.flat_map(ranges).map(|range| {
         let mut parts = range.split(';').map(str::trim);
-        let name = parts.next().unwrap_or_default().to_lowercase();
+        let name = parts.next().unwrap_or_default();
         let quality = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
         (name, quality.map_or(1.0, |text| text.trim().parse().unwrap_or(0.0)))
     })

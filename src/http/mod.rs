@@ -4,6 +4,7 @@
 //! Must never know diesel, archive formats, or how a request leaves for another server. Start with [`routes`].
 
 pub mod activitypub;
+pub mod cache;
 pub mod collections;
 pub mod error;
 pub mod extract;
@@ -15,9 +16,12 @@ pub mod wellknown;
 
 use crate::operations::App;
 use actix_web::dev::{HttpServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Handler, Responder, guard, web};
+use cache::{Cache, Key, Moment};
+use chrono::Utc;
 use error::Error;
 use extract::Here;
 use ipnet::IpNet;
@@ -30,6 +34,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// How to reach the operator; may be empty.
     pub contact: String,
+    /// Memory for finished answers, in bytes; 0: every answer is made anew.
+    pub cache_bytes: u64,
 }
 
 /// Every route on one page. The URLs follow Mastodon's scheme and are for ever.
@@ -93,17 +99,29 @@ fn inbox(path: &str) -> impl HttpServiceFactory + 'static {
         .default_service(web::to(|| async { Error::method_not_allowed("POST") }))
 }
 
-/// Around every request: its answer never lets a browser guess types, an error suits who asked, and scripts of any origin
-/// may read what discovery answers, its errors too.
+/// Around every request: what is in the cache is answered from there, and what may be kept is put there.
 pub async fn around(
     request: ServiceRequest,
     next: Next<impl actix_web::body::MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl actix_web::body::MessageBody>, actix_web::Error> {
-    let html = extract::wants_html(request.headers());
-    let discovery = request.path().starts_with("/.well-known/");
+    let cache = request.app_data::<web::Data<Cache>>().cloned();
+    let wanted = cache.as_deref().and_then(|cache| wanted(cache, &request));
+    if let (Some(cache), Some((moment, key))) = (&cache, &wanted) {
+        let now = Utc::now();
+        if let Some(finished) = cache.find(*moment, key, now) {
+            let mut response = finished.respond(request.request(), now);
+            guard_headers(response.headers_mut());
+            return Ok(request.into_response(response));
+        }
+    }
     let mut response = next.call(request).await?.map_into_boxed_body();
+    let discovery = response.request().path().starts_with("/.well-known/");
+    let kept = response.response_mut().extensions_mut().remove::<respond::Keep>();
+    if let (Some(cache), Some((moment, key)), Some(respond::Keep(finished, until))) = (cache, wanted, kept) {
+        cache.keep(moment, key, finished, until);
+    }
     let shown = response.response().extensions().get::<error::Shown>().cloned();
-    if let (Some(shown), true) = (shown, html) {
+    if let Some(shown) = shown.filter(|_| extract::wants_html(response.request().headers())) {
         let host = extract::authority(response.request()).unwrap_or_default();
         response = response.map_body(|head, _| {
             head.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
@@ -113,15 +131,30 @@ pub async fn around(
         });
     }
     let headers = response.headers_mut();
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    guard_headers(headers);
     if discovery {
+        // Scripts of any origin may read what discovery answers, its errors too.
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     }
+    Ok(response)
+}
+
+/// What to look for in the cache, and the moment at which that begins; `None` where nothing is kept.
+fn wanted(cache: &Cache, request: &ServiceRequest) -> Option<(Moment, Key)> {
+    let moment = cache.moment()?;
+    let read = matches!(*request.method(), Method::GET | Method::HEAD);
+    let authority = extract::authority(request.request()).filter(|_| read)?;
+    let path = request.uri().path_and_query()?.as_str();
+    Some((moment, Key::new(extract::wants_activitypub(request.headers()), &authority, path)))
+}
+
+/// On every answer: a browser never guesses types, tells nobody where a reader comes from, and runs nothing.
+fn guard_headers(headers: &mut HeaderMap) {
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
         headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(respond::PAGE_POLICY));
     }
-    Ok(response)
 }
 
 /// What handlers are given: the application with the AP library's request data around it.
@@ -135,12 +168,17 @@ pub async fn serve(
     authority: &str,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
+    let store = app.store.clone();
     let config = crate::federation::configure(app, authority).await.map_err(std::io::Error::other)?;
+    let cache = web::Data::new(Cache::new(settings.cache_bytes));
+    let heard = cache.clone();
+    let listener_task = cache.is_on().then(|| tokio::spawn(async move { store.listen(|what| heard.hear(what)).await }));
     let server = actix_web::HttpServer::new(move || {
         actix_web::App::new()
             .wrap(actix_web::middleware::from_fn(around))
             .wrap(activitypub_federation::config::FederationMiddleware::new(config.clone()))
             .app_data(web::Data::new(settings.clone()))
+            .app_data(cache.clone())
             .configure(routes)
     })
     .listen(listener)?
@@ -148,5 +186,9 @@ pub async fn serve(
     .shutdown_timeout(10)
     .shutdown_signal(stop)
     .run();
-    server.await
+    let ended = server.await;
+    if let Some(task) = listener_task {
+        task.abort();
+    }
+    ended
 }

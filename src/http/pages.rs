@@ -17,6 +17,7 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use chrono::{DateTime, Utc};
+use std::sync::Arc;
 
 /// Posts on a page of a profile or a hashtag.
 const PAGE: i64 = 20;
@@ -139,7 +140,7 @@ pub(super) async fn previews(data: &Data, request: &HttpRequest) -> Result<Vec<A
 }
 
 enum Seen {
-    Account(Box<Account>),
+    Account(Arc<Account>),
     Answer(HttpResponse),
 }
 
@@ -148,14 +149,14 @@ enum Seen {
 async fn find(data: &Data, here: &Here, handle: &str, request: &HttpRequest) -> Result<Seen, Error> {
     let nobody = || Error::not_found("There is no such account here.");
     let parsed = Handle::parse(handle).map_err(|_| nobody())?;
-    let account = data.store.find_account(here.id, &parsed).await?.ok_or_else(nobody)?;
+    let account = here.find_account(data, &parsed).await?.ok_or_else(nobody)?;
     match account.state {
         AccountState::Live => {
             // Whoever sees the page can link to it: the name is for ever from now on.
             if here.exposed.is_none() && !here.urls().is_loopback() {
                 data.store.expose_domain(here.id, Utc::now()).await?;
             }
-            Ok(Seen::Account(Box::new(account)))
+            Ok(Seen::Account(account))
         }
         AccountState::Gone { .. } => Err(Error::gone("This account was deleted.")),
         AccountState::Draft => {
@@ -175,7 +176,7 @@ async fn find(data: &Data, here: &Here, handle: &str, request: &HttpRequest) -> 
                 return Ok(Seen::Answer(answer));
             }
             let opened = previews(data, request).await?.contains(&account.id);
-            if opened { Ok(Seen::Account(Box::new(account))) } else { Err(nobody()) }
+            if opened { Ok(Seen::Account(account)) } else { Err(nobody()) }
         }
     }
 }
@@ -189,9 +190,9 @@ fn same(given: &str, token: &str) -> bool {
     given.len() == token.len() && openssl::memcmp::eq(given.as_bytes(), token.as_bytes())
 }
 
-/// A draft's pages are nobody else's to keep.
+/// A draft's pages are nobody's to keep; what a live account shows does not change by itself.
 fn guarded(document: Document, account: &Account) -> Document {
-    if account.state == AccountState::Draft { document.private() } else { document }
+    if account.state == AccountState::Draft { document.private() } else { document.kept(None) }
 }
 
 /// The place in a list that `max_id` and `min_id` name.

@@ -33,7 +33,7 @@ pub async fn webfinger(data: Data, here: Here, request: HttpRequest) -> Result<H
     };
     let nobody = || Error::not_found("There is no such account here.");
     let handle = Handle::parse(&handle).map_err(|_| nobody())?;
-    let account = data.store.find_account(here.id, &handle).await?.ok_or_else(nobody)?;
+    let account = here.find_account(&data, &handle).await?.ok_or_else(nobody)?;
     let known = [urls.authority(), account.handle_domain.as_str()];
     let asked_here = domain.is_none_or(|domain| known.contains(&domain.as_str()));
     if account.state != AccountState::Live || !asked_here {

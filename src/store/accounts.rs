@@ -2,7 +2,7 @@
 
 use super::keys::{self, KeyOwner, KeyRow};
 use super::schema::{accounts, domains, media, posts};
-use super::{Error, Store, media as media_rows};
+use super::{Error, Store, changes, media as media_rows};
 use crate::domain::account::{Account, AccountState, Handle, Profile};
 use crate::domain::ids::{AccountId, DomainId};
 use crate::domain::post::MediaFile;
@@ -88,6 +88,7 @@ impl Store {
                     .get_result(connection)
                     .await?;
                 keys::insert(connection, KeyOwner::Account(AccountId(id)), &new.keys, now).await?;
+                changes::tell(connection).await?;
                 Ok(AccountId(id))
             })
             .await
@@ -139,8 +140,13 @@ impl Store {
     pub async fn publish_account(&self, id: AccountId, now: DateTime<Utc>) -> Result<(), Error> {
         let draft = accounts::table.filter(accounts::id.eq(id.0).and(accounts::state.eq("draft")));
         let change = (accounts::state.eq("live"), accounts::changed_at.eq(now));
-        diesel::update(draft).set(change).execute(&mut self.connection().await?).await?;
-        Ok(())
+        let mut connection = self.connection().await?;
+        connection
+            .transaction(async |connection| {
+                diesel::update(draft).set(change).execute(connection).await?;
+                changes::tell(connection).await
+            })
+            .await
     }
 
     /// Note whose posts an account keeps, unless it is known already.
@@ -158,8 +164,13 @@ impl Store {
             accounts::source_actor_id.eq(actor),
             accounts::changed_at.eq(now),
         );
-        diesel::update(unclaimed).set(change).execute(&mut self.connection().await?).await?;
-        Ok(())
+        let mut connection = self.connection().await?;
+        connection
+            .transaction(async |connection| {
+                diesel::update(unclaimed).set(change).execute(connection).await?;
+                changes::tell(connection).await
+            })
+            .await
     }
 
     /// Write what `account` says of itself and its settings, unless it was deleted meanwhile.
@@ -182,7 +193,7 @@ impl Store {
                 media_rows::insert(connection, pictures.into_iter().flatten().collect(), now).await?;
                 let there = accounts::table.filter(accounts::id.eq(account.id.0).and(accounts::state.ne("gone")));
                 diesel::update(there).set(change).execute(connection).await?;
-                Ok(())
+                changes::tell(connection).await
             })
             .await
     }
@@ -211,18 +222,23 @@ impl Store {
                     accounts::changed_at.eq(now),
                 );
                 diesel::update(accounts::table.find(id.0)).set(emptied).execute(connection).await?;
-                Ok(())
+                changes::tell(connection).await
             })
             .await
     }
 
     /// Note that an account has answered another server.
     pub async fn expose_account(&self, id: AccountId, now: DateTime<Utc>) -> Result<(), Error> {
-        diesel::update(accounts::table.filter(accounts::id.eq(id.0).and(accounts::exposed_at.is_null())))
-            .set(accounts::exposed_at.eq(now))
-            .execute(&mut self.connection().await?)
-            .await?;
-        Ok(())
+        let unseen = accounts::table.filter(accounts::id.eq(id.0).and(accounts::exposed_at.is_null()));
+        let mut connection = self.connection().await?;
+        connection
+            .transaction(async |connection| {
+                if diesel::update(unseen).set(accounts::exposed_at.eq(now)).execute(connection).await? > 0 {
+                    changes::tell(connection).await?;
+                }
+                Ok(())
+            })
+            .await
     }
 
     async fn account(&self, (row, base_url): (Row, String)) -> Result<Account, Error> {

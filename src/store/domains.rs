@@ -1,12 +1,12 @@
 //! The hosts that we answer for.
 
 use super::schema::{accounts, domains};
-use super::{Error, Store};
+use super::{Error, Store, changes};
 use crate::domain::ids::DomainId;
 use crate::domain::urls::DomainUrls;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncConnection, RunQueryDsl};
 
 /// A host that we answer for.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,12 +63,16 @@ impl Store {
     /// Make the first domain. When two processes do so at once, the later one finds a conflict.
     pub async fn insert_first_domain(&self, base_url: &str, now: DateTime<Utc>) -> Result<(), Error> {
         let values = (domains::base_url.eq(base_url), domains::role.eq("first"), domains::created_at.eq(now));
-        diesel::insert_into(domains::table)
-            .values(values)
-            .on_conflict_do_nothing()
-            .execute(&mut self.connection().await?)
-            .await?;
-        Ok(())
+        let mut connection = self.connection().await?;
+        connection
+            .transaction(async |connection| {
+                let first = diesel::insert_into(domains::table).values(values).on_conflict_do_nothing();
+                if first.execute(connection).await? > 0 {
+                    changes::tell(connection).await?;
+                }
+                Ok(())
+            })
+            .await
     }
 
     /// Give a domain another base URL; handles on the old host follow. That it was seen stays noted, so that a
@@ -77,7 +81,6 @@ impl Store {
     /// An account that was live on a loopback name becomes a draft when the name leads to the world: nobody decided that
     /// the world may see it.
     pub async fn rename_domain(&self, id: DomainId, new: &str, now: DateTime<Utc>) -> Result<(), Error> {
-        use diesel_async::AsyncConnection;
         let mut connection = self.connection().await?;
         connection
             .transaction(async |connection| {
@@ -97,17 +100,22 @@ impl Store {
                     .set(accounts::handle_domain.eq(new.authority().to_owned()))
                     .execute(connection)
                     .await?;
-                Ok::<_, Error>(())
+                changes::tell(connection).await
             })
             .await
     }
 
     /// Note that a domain has answered another server.
     pub async fn expose_domain(&self, id: DomainId, now: DateTime<Utc>) -> Result<(), Error> {
-        diesel::update(domains::table.filter(domains::id.eq(id.0).and(domains::exposed_at.is_null())))
-            .set(domains::exposed_at.eq(now))
-            .execute(&mut self.connection().await?)
-            .await?;
-        Ok(())
+        let unseen = domains::table.filter(domains::id.eq(id.0).and(domains::exposed_at.is_null()));
+        let mut connection = self.connection().await?;
+        connection
+            .transaction(async |connection| {
+                if diesel::update(unseen).set(domains::exposed_at.eq(now)).execute(connection).await? > 0 {
+                    changes::tell(connection).await?;
+                }
+                Ok(())
+            })
+            .await
     }
 }

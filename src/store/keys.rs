@@ -1,7 +1,7 @@
 //! Rows of key pairs. What is in them is opaque here; `federation::keys` makes, seals and opens them.
 
 use super::schema::keys;
-use super::{Error, Store};
+use super::{Error, Store, changes};
 use crate::domain::ids::{AccountId, DomainId};
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -79,7 +79,13 @@ impl Store {
 
     /// Store keys of an owner; those that are there already (by kind and id) stay as they are.
     pub async fn insert_keys(&self, owner: KeyOwner, rows: &[KeyRow], now: DateTime<Utc>) -> Result<(), Error> {
-        insert(&mut *self.connection().await?, owner, rows, now).await
+        let mut connection = self.connection().await?;
+        connection
+            .transaction(async |connection| {
+                insert(connection, owner, rows, now).await?;
+                changes::tell(connection).await
+            })
+            .await
     }
 }
 

@@ -5,6 +5,7 @@
 //! Start with `posts.rs`; writing an archive is `ingest/`.
 
 pub mod accounts;
+pub mod changes;
 pub mod domains;
 pub mod ingest;
 pub mod keys;
@@ -16,11 +17,14 @@ mod schema;
 use diesel::ConnectionError;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_async::AsyncPgConnection;
-use diesel_async::pooled_connection::deadpool::{Object, Pool};
-use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig};
+use diesel_async::pooled_connection::deadpool::{Hook, HookError, Object, Pool};
+use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use futures::FutureExt;
 use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
-use std::time::Duration;
+use postgres_openssl::{MakeTlsConnector, TlsStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio_postgres::Socket;
 
 /// What can go wrong with the database, by what a caller can do about it.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +62,9 @@ impl From<DieselError> for Error {
             DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, info) => {
                 Error::Unavailable(info.message().to_owned())
             }
-            DieselError::DatabaseError(DatabaseErrorKind::Unknown, info) if is_shutdown(info.message()) => {
+            DieselError::DatabaseError(DatabaseErrorKind::Unknown | DatabaseErrorKind::UnableToSendCommand, info)
+                if is_shutdown(info.message()) =>
+            {
                 Error::Unavailable(info.message().to_owned())
             }
             DieselError::BrokenTransactionManager => Error::Unavailable("the connection broke".to_owned()),
@@ -69,16 +75,35 @@ impl From<DieselError> for Error {
 
 /// What Postgres and its driver say while the server goes away or comes back.
 fn is_shutdown(message: &str) -> bool {
-    ["terminating connection", "shutting down", "starting up", "connection closed", "in recovery mode", "Broken pipe"]
-        .iter()
-        .any(|sign| message.contains(sign))
+    let signs = [
+        "terminating connection",
+        "shutting down",
+        "starting up",
+        "connection closed",
+        "error communicating with the server",
+        "in recovery mode",
+        "Broken pipe",
+    ];
+    signs.iter().any(|sign| message.contains(sign))
 }
 
 /// The database: a pool of connections to a migrated Postgres.
 #[derive(Clone)]
 pub struct Store {
     pool: Pool<AsyncPgConnection>,
+    place: Place,
 }
+
+/// Where the database is, and how a connection to it is protected.
+#[derive(Clone)]
+struct Place {
+    url: Arc<str>,
+    tls: Tls,
+}
+
+/// When a connection was last found broken. All that were made before it are suspect and are not used again; so a
+/// connection need not be asked, at the price of a round trip for each use, whether it still stands.
+type LastLoss = Arc<Mutex<Option<Instant>>>;
 
 /// A connection taken from the pool.
 type Connection = Object<AsyncPgConnection>;
@@ -90,22 +115,34 @@ impl Store {
     /// A pool of at most `size` connections. Connects lazily; connections live on the runtime that calls this.
     pub fn connect(url: &str, size: usize) -> Result<Store, Error> {
         let tls = Tls::read(url)?;
+        let place = Place { url: tls.plain(url).into(), tls };
         let runtime = tokio::runtime::Handle::current();
+        let last_loss = LastLoss::default();
         let mut config = ManagerConfig::<AsyncPgConnection>::default();
-        config.custom_setup = Box::new(move |url| {
-            let connecting = runtime.spawn(open(url.to_owned(), tls));
+        config.recycling_method = RecyclingMethod::Fast;
+        let (there, noted) = (place.clone(), last_loss.clone());
+        config.custom_setup = Box::new(move |_| {
+            let connecting = runtime.spawn(open(there.clone(), noted.clone()));
             async move { connecting.await.unwrap_or_else(|e| Err(ConnectionError::BadConnection(e.to_string()))) }
                 .boxed()
         });
-        let manager = AsyncDieselConnectionManager::new_with_config(tls.plain(url), config);
+        let manager = AsyncDieselConnectionManager::new_with_config(&*place.url, config);
+        let still_good = Hook::sync_fn(move |_, metrics| {
+            let lost = *last_loss.lock().unwrap_or_else(PoisonError::into_inner);
+            match lost.is_some_and(|at| at >= metrics.created) {
+                true => Err(HookError::message("it is older than the last loss")),
+                false => Ok(()),
+            }
+        });
         let pool = Pool::builder(manager)
             .max_size(size)
             .wait_timeout(Some(POOL_WAIT))
             .create_timeout(Some(POOL_WAIT))
+            .pre_recycle(still_good)
             .runtime(deadpool::Runtime::Tokio1)
             .build()
             .map_err(|e| Error::Unavailable(e.to_string()))?;
-        Ok(Store { pool })
+        Ok(Store { pool, place })
     }
 
     /// Bring the tables up to this version. Blocking; safe when several processes start at once.
@@ -170,15 +207,34 @@ impl Tls {
     }
 }
 
-async fn open(url: String, tls: Tls) -> diesel::ConnectionResult<AsyncPgConnection> {
-    let bad = |message: String| ConnectionError::BadConnection(message);
-    let mut connector = SslConnector::builder(SslMethod::tls()).map_err(|e| bad(e.to_string()))?;
-    if !tls.verify {
+/// A connection as the driver gives it: the client, and what has to be polled for it.
+type Dialled = (tokio_postgres::Client, tokio_postgres::Connection<Socket, TlsStream<Socket>>);
+
+/// Connect, under a name by which an operator finds the connection in `pg_stat_activity`.
+async fn dial(place: &Place, name: &str) -> Result<Dialled, Error> {
+    let unavailable = |message: String| Error::Unavailable(message);
+    let mut connector = SslConnector::builder(SslMethod::tls()).map_err(|e| unavailable(e.to_string()))?;
+    if !place.tls.verify {
         connector.set_verify(SslVerifyMode::NONE);
     }
-    let connector = postgres_openssl::MakeTlsConnector::new(connector.build());
-    let (client, connection) = tokio_postgres::connect(&url, connector).await.map_err(|e| bad(e.to_string()))?;
-    AsyncPgConnection::try_from_client_and_connection(client, connection).await
+    let connector = MakeTlsConnector::new(connector.build());
+    let driver = |cause: tokio_postgres::Error| unavailable(cause.to_string());
+    let mut config: tokio_postgres::Config = place.url.parse().map_err(driver)?;
+    config.application_name(name).connect(connector).await.map_err(driver)
+}
+
+/// A connection for the pool. How it ends is noted in `last_loss`.
+async fn open(place: Place, last_loss: LastLoss) -> diesel::ConnectionResult<AsyncPgConnection> {
+    let dialled = dial(&place, "everpost").await.map_err(|e| ConnectionError::BadConnection(e.to_string()));
+    let (client, connection) = dialled?;
+    tokio::spawn(async move {
+        // It ends without an error when the pool lets go of it.
+        if let Err(cause) = connection.await {
+            tracing::debug!(%cause, "a connection to the database was lost");
+            *last_loss.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+    });
+    AsyncPgConnection::try_from(client).await
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Reading posts, and taking them back. Writing an archive's posts is `ingest/`.
 
 use super::schema::{accounts, attachments, contexts, media, post_sources, posts};
-use super::{Error, Store, media as media_rows};
+use super::{Error, Store, changes, media as media_rows};
 use crate::domain::ids::{AccountId, ContextId, DomainId, PostId};
 use crate::domain::post::{Attachment, Post, Stored, Tombstone, Visibility};
 use crate::domain::source::{MediaKind, SourceKey};
@@ -246,6 +246,7 @@ impl Store {
                 );
                 diesel::update(posts::table.find(id.0)).set(emptied).execute(connection).await?;
                 super::accounts::touch(connection, account, now).await?;
+                changes::tell(connection).await?;
                 Ok(true)
             })
             .await
@@ -265,7 +266,8 @@ impl Store {
         }
     }
 
-    /// Note that posts have answered another server; from now on their dates are fixed.
+    /// Note that posts have answered another server; from now on their dates are fixed. That changes no answer, so nobody
+    /// is told: the first walk through an archive would empty every cache with each step.
     pub async fn expose_posts(&self, ids: &[PostId], now: DateTime<Utc>) -> Result<(), Error> {
         let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
         diesel::update(posts::table.filter(posts::id.eq_any(ids).and(posts::exposed_at.is_null())))

@@ -131,6 +131,8 @@ fn while_postgres_is_away_the_server_answers_503_and_then_goes_on_by_itself() {
         let here = place.processes();
         here.iter().all(|pid| *pid == server.pid() || *pid == supervisor).then_some(())
     });
+    // It hears of it at once, but not in the same moment: until then it may answer what it has in mind.
+    until("the server has noticed", 5, || (place.status(&paths[0]) == 503).then_some(()));
     for path in paths.iter().map(String::as_str).chain(["/readyz"]) {
         for attempt in 0..3 {
             let answer = place.get(path).unwrap();

@@ -4,6 +4,7 @@
 
 mod activitypub;
 mod architecture;
+mod cache;
 mod cli;
 mod collections;
 mod crash;

@@ -6,7 +6,7 @@ use crate::domain::ids::{AccountId, ContextId, PostId};
 use crate::domain::post::{Kept, MediaFile, NewPost};
 use crate::domain::snowflake;
 use crate::store::schema::{attachments, contexts, post_sources, posts};
-use crate::store::{Error, accounts, media as media_rows};
+use crate::store::{Error, accounts, changes, media as media_rows};
 use chrono::{DateTime, Utc};
 use diesel::dsl::exists;
 use diesel::prelude::*;
@@ -77,6 +77,7 @@ async fn write(
     adopt_orphans(connection, account, &created, now).await?;
     if stored.kept.iter().any(|kept| matches!(kept, Kept::Created(_) | Kept::Updated(_))) {
         accounts::touch(connection, account, now).await?;
+        changes::tell(connection).await?;
     }
     Ok(stored)
 }

@@ -36,6 +36,11 @@ impl TestDatabase {
         cluster_url(&self.name)
     }
 
+    /// Let new connections in, or keep them out; those that stand go on.
+    pub fn let_in(&self, allowed: bool) {
+        sql(&cluster_url("postgres"), &format!("ALTER DATABASE {} ALLOW_CONNECTIONS {allowed}", self.name));
+    }
+
     /// Run SQL that answers nothing.
     pub fn execute(&self, text: &str) {
         sql(&self.url(), text);

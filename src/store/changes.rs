@@ -1,0 +1,108 @@
+//! Telling every server process that answers may have changed, and hearing it.
+//!
+//! Each transaction that changes what an URL answers ends with [`tell`]; Postgres passes it on when, and only when, the
+//! transaction is committed. Must never know what is done about it. Start with [`Store::listen`].
+
+use super::{Error, Store};
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use futures::{StreamExt, stream};
+use std::time::Duration;
+use tokio_postgres::AsyncMessage;
+
+/// The channel's name, in this database alone.
+const CHANNEL: &str = "everpost_changed";
+/// How often a quiet connection is asked whether it still stands, and how long it may take to say so: a network that
+/// swallows packets ends no connection by itself.
+const PULSE: Duration = Duration::from_secs(5);
+/// Wait before another try to connect: the first, and the longest.
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// What a listener hears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// From now on no change is missed.
+    Listening,
+    /// A transaction was committed that changes what some URL answers.
+    Changed,
+    /// From now on changes are missed.
+    Lost,
+}
+
+/// Note on a connection, inside a transaction, that it changes what some URL answers.
+pub(super) async fn tell(connection: &mut AsyncPgConnection) -> Result<(), Error> {
+    Ok(connection.batch_execute(&format!("NOTIFY {CHANNEL}")).await?)
+}
+
+impl Store {
+    /// Listen for changes on a connection of its own, for ever: a lost connection is made anew.
+    pub async fn listen(&self, heard: impl Fn(Heard)) {
+        let mut wait = RETRY.0;
+        loop {
+            let mut listened = false;
+            let lost = self
+                .listen_once(&mut |what| {
+                    listened = true;
+                    heard(what);
+                })
+                .await;
+            if listened {
+                heard(Heard::Lost);
+                wait = RETRY.0;
+            }
+            tracing::debug!(cause = %lost, "nobody tells of changes for the moment");
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(RETRY.1);
+        }
+    }
+
+    /// Listen until the connection is lost, and say why it was.
+    async fn listen_once(&self, heard: &mut impl FnMut(Heard)) -> Error {
+        let (client, mut connection) = match super::dial(&self.place, "everpost listener").await {
+            Ok(dialled) => dialled,
+            Err(error) => return error,
+        };
+        let mut messages = stream::poll_fn(move |context| connection.poll_message(context));
+        let unavailable = |cause: tokio_postgres::Error| Error::Unavailable(cause.to_string());
+        let gone = || Error::Unavailable("the connection ended".to_owned());
+        // Nothing comes back on a connection unless its messages are polled.
+        let listen = format!("LISTEN {CHANNEL}");
+        let asked = client.batch_execute(&listen);
+        tokio::pin!(asked);
+        loop {
+            tokio::select! {
+                answer = &mut asked => match answer {
+                    Ok(()) => break,
+                    Err(cause) => return unavailable(cause),
+                },
+                message = messages.next() => match message {
+                    Some(Ok(_)) => {}
+                    Some(Err(cause)) => return unavailable(cause),
+                    None => return gone(),
+                },
+            }
+        }
+        heard(Heard::Listening);
+        let pulse = async {
+            loop {
+                tokio::time::sleep(PULSE).await;
+                match tokio::time::timeout(PULSE, client.batch_execute("")).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(cause)) => return unavailable(cause),
+                    Err(_) => return Error::Unavailable("the connection is silent".to_owned()),
+                }
+            }
+        };
+        tokio::pin!(pulse);
+        loop {
+            tokio::select! {
+                lost = &mut pulse => return lost,
+                message = messages.next() => match message {
+                    Some(Ok(AsyncMessage::Notification(_))) => heard(Heard::Changed),
+                    Some(Ok(_)) => {}
+                    Some(Err(cause)) => return unavailable(cause),
+                    None => return gone(),
+                },
+            }
+        }
+    }
+}

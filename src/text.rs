@@ -20,15 +20,23 @@ impl SafeHtml {
     pub fn sanitise(raw: &str) -> SafeHtml {
         let clean = |html: &str| SANITISER.clean(html).to_string();
         let mut html = clean(raw);
-        for level in 1..=6 {
-            html =
-                html.replace(&format!("<h{level}>"), "<p><strong>").replace(&format!("</h{level}>"), "</strong></p>");
+        let mut changed = false;
+        if html.contains("<h") {
+            changed = true;
+            for level in 1..=6 {
+                let bold = html.replace(&format!("<h{level}>"), "<p><strong>");
+                html = bold.replace(&format!("</h{level}>"), "</strong></p>");
+            }
         }
         if !["<p", "<ul", "<ol", "<blockquote", "<pre"].iter().any(|tag| html.trim_start().starts_with(tag)) {
+            changed = true;
             html = format!("<p>{}</p>", html.trim());
         }
-        // A second pass sets right what the changes above nested; it changes nothing else.
-        SafeHtml(clean(&html).replace("<p></p>", "").trim().to_owned())
+        // A second pass sets right what the changes above nested. Without them there is nothing to set right.
+        if changed {
+            html = clean(&html);
+        }
+        SafeHtml(html.replace("<p></p>", "").trim().to_owned())
     }
 
     /// HTML for plain text: escaped, a paragraph for each run of lines, a break for each single line end.

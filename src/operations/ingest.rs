@@ -1,21 +1,17 @@
 //! An archive's posts → stored posts, from anywhere, batch by batch.
 
-use super::prepare::prepare;
+use super::pipeline::{Item, Place, Reading};
 use super::target::{self, Survey, Target, handle_of, same_author};
 use super::{App, Error, blocking};
 use crate::domain::account::Handle;
 use crate::domain::post::{Kept, MediaFile, NewPost};
 use crate::domain::source::{DateOrigin, Format, Skipped, SourceKey, SourcePost};
-use crate::import::{self, ArchiveReader};
+use crate::import;
 use crate::store::ingest::Stored;
 use chrono::{DateTime, Utc};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-
-/// Posts in a batch: one transaction. Memory is bounded by a batch, which also ends at [`BATCH_BYTES`].
-const BATCH: usize = 100;
-/// Source bytes in a batch.
-const BATCH_BYTES: usize = 4 << 20;
+use tokio::sync::mpsc;
 
 /// What to import, and how.
 #[derive(Clone, Debug)]
@@ -57,50 +53,70 @@ pub struct Report {
     pub estimated_dates: u64,
 }
 
-/// What one import keeps in mind from batch to batch.
+/// A text by its hash: what an import keeps of every post must stay small, for there may be millions.
+fn digest(text: &str) -> u128 {
+    let hash = openssl::sha::sha256(text.as_bytes());
+    hash.first_chunk().map_or(0, |first: &[u8; 16]| u128::from_be_bytes(*first))
+}
+
+/// What an import keeps in mind from batch to batch before they are written.
+#[derive(Default)]
+struct Before {
+    /// Every key that came in.
+    seen: HashSet<u128>,
+    /// Posts that could not be stored, each with the nearest post above it that could.
+    left_out: HashMap<u128, Option<SourceKey>>,
+}
+
+/// A batch ready to be written, and what came of the items of it that are not.
+#[derive(Default)]
+struct Ready {
+    posts: Vec<NewPost>,
+    read: u64,
+    unchanged: u64,
+    estimated_dates: u64,
+    skipped: Vec<Skipped>,
+}
+
+/// What an import keeps in mind from batch to batch once they are written.
 #[derive(Default)]
 struct Run {
     report: Report,
-    /// Every key that came in.
-    seen: HashSet<SourceKey>,
-    /// Posts that could not be stored, each with the nearest post above it that could.
-    left_out: HashMap<SourceKey, Option<SourceKey>>,
     /// What a dry run would have made, so that later batches find what they answer.
-    planned: HashSet<SourceKey>,
+    planned: HashSet<u128>,
     /// Posts that the outbox would show after a dry run and does not show now.
     would_list: i64,
-    /// The hash of every file that was stored.
-    files: HashSet<String>,
+    /// Every file that was stored.
+    files: HashSet<u128>,
 }
 
-/// A post's key, and the key of what it answers.
-type Place = (SourceKey, Option<SourceKey>);
-
-impl Run {
+impl Before {
     /// What can be stored of a batch. What answers a post that cannot be stored answers that one's parent instead, so
     /// that a thread goes on around a gap.
-    fn keep(&mut self, prepared: Vec<Result<NewPost, (Place, Skipped)>>) -> Vec<NewPost> {
-        let mut batch = Vec::with_capacity(prepared.len());
+    fn keep(&mut self, prepared: Vec<Result<NewPost, (Place, Skipped)>>, ready: &mut Ready) {
         for item in prepared {
             match item {
-                Ok(post) => batch.push(NewPost { reply_to: self.around_gaps(post.reply_to.clone()), ..post }),
+                Ok(post) => {
+                    ready.posts.push(NewPost { reply_to: self.around_gaps(post.reply_to.clone()), ..post });
+                }
                 Err(((key, reply_to), skipped)) => {
                     let parent = self.around_gaps(reply_to);
-                    self.left_out.insert(key, parent);
-                    self.report.skipped.push(skipped);
+                    self.left_out.insert(digest(&key.0), parent);
+                    ready.skipped.push(skipped);
                 }
             }
         }
-        batch
     }
 
     fn around_gaps(&self, key: Option<SourceKey>) -> Option<SourceKey> {
-        match key.as_ref().and_then(|key| self.left_out.get(key)) {
+        match key.as_ref().and_then(|key| self.left_out.get(&digest(&key.0))) {
             Some(parent) => parent.clone(),
             None => key,
         }
     }
+}
 
+impl Run {
     /// Note what a batch of a dry run would have made, and count what the store could not: it took back what the
     /// earlier batches made, so the answers to that were not listed; and an account that is not there has no store.
     fn plan(&mut self, created: &[&NewPost], nothing_stands: bool) {
@@ -108,12 +124,12 @@ impl Run {
         for post in created {
             let listed = match &post.reply_to {
                 None => nothing_stands,
-                Some(key) => self.planned.contains(key) || uncounted.contains(key),
+                Some(key) => self.planned.contains(&digest(&key.0)) || uncounted.contains(&digest(&key.0)),
             };
             if listed {
-                uncounted.insert(post.key.clone());
+                uncounted.insert(digest(&post.key.0));
             } else if !nothing_stands {
-                counted.push(post.key.clone());
+                counted.push(digest(&post.key.0));
             }
         }
         self.would_list += i64::try_from(uncounted.len()).unwrap_or_default();
@@ -143,35 +159,17 @@ pub async fn ingest(
         }
         target = Target::Account(Box::new(target::claim(app, request, &survey, *account, now).await?));
     }
-    for path in &request.paths {
-        let (path, format) = (path.clone(), request.format);
-        let mut reader = blocking(move || import::open(&path, format, now)).await?.map_err(unreadable)?;
-        loop {
-            let (back, items) = blocking(move || read_batch(reader)).await?;
-            reader = back;
-            if items.is_empty() {
-                break;
-            }
-            run.report.read += items.len() as u64;
-            let (fresh, skipped) = admit(items, request, &target, &mut run.seen);
-            run.report.skipped.extend(skipped);
-            let fresh = leave_unchanged(app, &target, fresh, &mut run.report).await?;
-            let (media, keep) = (app.media.clone(), !request.dry_run);
-            let (back, prepared) = blocking(move || {
-                let prepare = |post: SourcePost| {
-                    let place = (post.key.clone(), post.reply_to.clone());
-                    prepare(post, reader.as_ref(), &media, keep, now).map_err(|skipped| (place, skipped))
-                };
-                let prepared: Vec<Result<NewPost, (Place, Skipped)>> = fresh.into_iter().map(prepare).collect();
-                (reader, prepared)
-            })
-            .await?;
-            reader = back;
-            let batch = run.keep(prepared);
-            write(app, &target, &batch, request.dry_run, now, &mut run).await?;
+    // While a batch is written the next is made ready, and the one after that is read.
+    let (sender, mut batches) = mpsc::channel(1);
+    let making = make_ready(app, request, &target, now, sender);
+    let writing = async {
+        while let Some(ready) = batches.recv().await {
+            write(app, &target, ready, request.dry_run, now, &mut run).await?;
             progress(run.report.read, Some(survey.items()));
         }
-    }
+        Ok(())
+    };
+    tokio::try_join!(making, writing)?;
     if let Some(lock) = lock {
         lock.release().await?;
     }
@@ -185,6 +183,36 @@ pub async fn ingest(
     run.report.published = u64::try_from(listed + run.would_list).unwrap_or_default();
     run.report.media_stored = run.files.len() as u64;
     Ok(run.report)
+}
+
+/// Read every path, and send what can be written on, batch by batch.
+async fn make_ready(
+    app: &App,
+    request: &Request,
+    target: &Target,
+    now: DateTime<Utc>,
+    sender: mpsc::Sender<Ready>,
+) -> Result<(), Error> {
+    let mut before = Before::default();
+    let mut read = 0;
+    for path in &request.paths {
+        let (path, format) = (path.clone(), request.format);
+        let reader = blocking(move || import::open(&path, format, now)).await?.map_err(unreadable)?;
+        let mut reading = Reading::start(reader, read);
+        while let Some(items) = reading.next().await? {
+            let mut ready = Ready { read: items.len() as u64, ..Ready::default() };
+            read += ready.read;
+            let fresh = admit(items, request, target, &mut before.seen, &mut ready);
+            let fresh = leave_unchanged(app, target, fresh, &mut ready).await?;
+            let prepared = reading.prepare(fresh, &app.media, !request.dry_run, now).await?;
+            before.keep(prepared, &mut ready);
+            if sender.send(ready).await.is_err() {
+                // Writing failed, and says why.
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Nothing came out of the archive at all: what Everpost reads, and what was wrong with the first items.
@@ -220,51 +248,39 @@ fn unreadable(error: import::Error) -> Error {
     Error::NothingReadable(error.to_string())
 }
 
-type Batch = (Box<dyn ArchiveReader>, Vec<Result<SourcePost, Skipped>>);
-
-fn read_batch(mut reader: Box<dyn ArchiveReader>) -> Batch {
-    let mut items = Vec::new();
-    let mut bytes = 0;
-    while items.len() < BATCH && bytes < BATCH_BYTES {
-        let Some(item) = reader.next() else { break };
-        bytes += item.as_ref().map_or(0, |post| post.bytes.len() + post.html.len());
-        items.push(item);
-    }
-    (reader, items)
-}
-
 /// Sort out what cannot come in: unreadable, by somebody else, or here a second time.
 fn admit(
-    items: Vec<Result<SourcePost, Skipped>>,
+    items: Vec<Item>,
     request: &Request,
     target: &Target,
-    seen: &mut HashSet<SourceKey>,
-) -> (Vec<SourcePost>, Vec<Skipped>) {
-    let (mut fresh, mut skipped) = (Vec::new(), Vec::new());
+    seen: &mut HashSet<u128>,
+    ready: &mut Ready,
+) -> Vec<SourcePost> {
+    let mut fresh = Vec::with_capacity(items.len());
     let source = match target {
         Target::Account(account) if !request.adopt => account.source.as_ref(),
         _ => None,
     };
     for item in items {
         match item {
-            Err(reason) => skipped.push(reason),
+            Err(reason) => ready.skipped.push(reason),
             Ok(post) => {
                 let other = source.zip(post.author.as_ref()).filter(|(own, author)| !same_author(own, author));
                 let reason = match other {
                     Some((own, author)) => {
                         Some(format!("it is by {author}, not by {own}; --adopt takes it in all the same"))
                     }
-                    None if seen.insert(post.key.clone()) => None,
+                    None if seen.insert(digest(&post.key.0)) => None,
                     None => Some(format!("it is in this import already, as {}", post.key)),
                 };
                 match reason {
-                    Some(reason) => skipped.push(Skipped { at: post.at, reason }),
+                    Some(reason) => ready.skipped.push(Skipped { at: post.at, reason }),
                     None => fresh.push(post),
                 }
             }
         }
     }
-    (fresh, skipped)
+    fresh
 }
 
 /// Count what stands here exactly as it is in the source, and pass on the rest: its media need not be read.
@@ -272,34 +288,38 @@ async fn leave_unchanged(
     app: &App,
     target: &Target,
     posts: Vec<SourcePost>,
-    report: &mut Report,
+    ready: &mut Ready,
 ) -> Result<Vec<SourcePost>, Error> {
     let Target::Account(account) = target else { return Ok(posts) };
     let keys: Vec<&str> = posts.iter().map(|post| post.key.0.as_str()).collect();
     let whole = app.store.list_whole_sources(account.id, &keys).await?;
     let (same, fresh): (Vec<_>, Vec<_>) = posts.into_iter().partition(|post| {
-        let sha256 = openssl::sha::sha256(&post.bytes);
         whole.get(&post.key.0).is_some_and(|standing| {
-            standing.sha256 == sha256
+            standing.sha256 == openssl::sha::sha256(&post.bytes)
                 && standing.format == post.format.name()
                 && standing.reader_version >= post.reader_version
         })
     });
-    report.unchanged += same.len() as u64;
-    report.estimated_dates += same.iter().filter(|post| post.date_origin == DateOrigin::Estimated).count() as u64;
+    ready.unchanged += same.len() as u64;
+    ready.estimated_dates += same.iter().filter(|post| post.date_origin == DateOrigin::Estimated).count() as u64;
     Ok(fresh)
 }
 
 async fn write(
     app: &App,
     target: &Target,
-    batch: &[NewPost],
+    ready: Ready,
     dry_run: bool,
     now: DateTime<Utc>,
     run: &mut Run,
 ) -> Result<(), Error> {
+    let Ready { posts: batch, read, unchanged, estimated_dates, skipped } = ready;
+    run.report.read += read;
+    run.report.unchanged += unchanged;
+    run.report.estimated_dates += estimated_dates;
+    run.report.skipped.extend(skipped);
     let stored = match target {
-        Target::Account(account) => app.store.ingest(account.id, batch, dry_run, now).await?,
+        Target::Account(account) => app.store.ingest(account.id, &batch, dry_run, now).await?,
         Target::WouldBe(_) => {
             let kept = batch.iter().map(|post| Kept::Created(post.preferred_id)).collect();
             Stored { kept, ..Stored::default() }
@@ -321,7 +341,7 @@ async fn write(
         run.report.media_missing += (post.attachments.len() - files.len()) as u64;
         run.report.estimated_dates += u64::from(post.date_origin == DateOrigin::Estimated);
         if matches!(kept, Kept::Created(_) | Kept::Updated(_)) {
-            run.files.extend(files.into_iter().map(|file| file.sha256.clone()));
+            run.files.extend(files.into_iter().map(|file| digest(&file.sha256)));
         }
         if matches!(kept, Kept::Created(_)) {
             created.push(post);

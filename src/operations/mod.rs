@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod domains;
 pub mod ingest;
+mod pipeline;
 pub mod posts;
 mod prepare;
 mod target;

@@ -10,10 +10,14 @@ use crate::store::{Error, accounts, changes, media as media_rows};
 use chrono::{DateTime, Utc};
 use diesel::dsl::exists;
 use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use std::collections::{HashMap, HashSet};
+
+/// Rows in one statement whose values stand one by one: Postgres takes 65,535 values.
+const ROWS: usize = 4000;
 
 /// [`write`] as one opaque future: the compiler cannot prove by itself that its many borrows may cross threads.
 pub(super) fn boxed<'a>(
@@ -149,6 +153,8 @@ async fn is_taken(connection: &mut AsyncPgConnection, id: i64) -> Result<bool, E
     Ok(diesel::select(exists(posts::table.find(id))).get_result(connection).await?)
 }
 
+/// Write new posts, and their conversations and sources: each column as one array, which Postgres takes apart. That costs
+/// a fraction of as many values, and knows no limit of their number.
 async fn insert_posts(
     connection: &mut AsyncPgConnection,
     account: AccountId,
@@ -156,38 +162,119 @@ async fn insert_posts(
     standing: &HashMap<String, Existing>,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let opened: Vec<_> = created
-        .iter()
-        .filter(|(_, id, context)| id.0 == context.0)
-        .map(|(_, _, context)| (contexts::id.eq(context.0), contexts::account_id.eq(account.0)))
-        .collect();
-    diesel::insert_into(contexts::table).values(opened).on_conflict_do_nothing().execute(connection).await?;
-    let rows: Vec<_> = created
-        .iter()
-        .map(|(new, id, context)| {
-            // A parent that comes later in the batch has another conversation until `adopt_orphans` joins the two.
-            let parent = new.reply_to.as_ref().and_then(|key| standing.get(&key.0));
-            let parent = parent.filter(|parent| parent.context == *context).map(|parent| parent.id.0);
-            let identity = (
-                posts::id.eq(id.0),
-                posts::account_id.eq(account.0),
-                posts::source_key.eq(&new.key.0),
-                posts::reply_to_key.eq(new.reply_to.as_ref().map(|key| &key.0)),
-                posts::reply_to_id.eq(parent.filter(|parent| *parent != id.0)),
-                posts::to_others.eq(standing.get(&new.key.0).is_some_and(|post| post.to_others)),
-                posts::context_id.eq(context.0),
-                posts::created_at.eq(now),
-                posts::changed_at.eq(now),
-                posts::published_at.eq(new.published),
-                posts::updated_at.eq(new.edited.filter(|edited| *edited > new.published)),
-            );
-            (identity, content(new))
-        })
-        .collect();
-    diesel::insert_into(posts::table).values(rows).execute(connection).await?;
-    let sources: Vec<_> = created.iter().map(|(new, id, _)| source(new, *id)).collect();
-    diesel::insert_into(post_sources::table).values(sources).execute(connection).await?;
+    if created.is_empty() {
+        return Ok(());
+    }
+    let opened = created.iter().filter(|(_, id, context)| id.0 == context.0);
+    diesel::sql_query(
+        "INSERT INTO contexts (id, account_id) SELECT id, $1 FROM unnest($2) AS new (id) ON CONFLICT DO NOTHING",
+    )
+    .bind::<BigInt, _>(account.0)
+    .bind::<Array<BigInt>, _>(opened.map(|(_, _, context)| context.0).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    let mut columns = Columns::default();
+    for (new, id, context) in created {
+        // A parent that comes later in the batch has another conversation until `adopt_orphans` joins the two.
+        let parent = new.reply_to.as_ref().and_then(|key| standing.get(&key.0));
+        let parent = parent.filter(|parent| parent.context == *context).map(|parent| parent.id.0);
+        columns.id.push(id.0);
+        columns.source_key.push(&new.key.0);
+        columns.reply_to_key.push(new.reply_to.as_ref().map(|key| key.0.as_str()));
+        columns.reply_to_id.push(parent.filter(|parent| *parent != id.0));
+        columns.to_others.push(standing.get(&new.key.0).is_some_and(|post| post.to_others));
+        columns.context_id.push(context.0);
+        columns.published_at.push(new.published);
+        columns.updated_at.push(new.edited.filter(|edited| *edited > new.published));
+        columns.source_object_id.push(new.object_id.as_deref());
+        columns.source_object_id_stated.push(new.object_id_stated);
+        columns.canonical_url.push(new.canonical_url.as_deref());
+        columns.visibility.push(new.visibility.name());
+        columns.date_origin.push(new.date_origin.name());
+        columns.content_html.push(new.content.as_str());
+        columns.warning.push(new.warning.as_deref());
+        columns.sensitive.push(new.sensitive);
+        columns.language.push(new.language.as_deref());
+        columns.tags.push(array_literal(&new.tags));
+        columns.format.push(new.format.name());
+        columns.reader_version.push(new.reader_version);
+        columns.sha256.push(&new.source_sha256);
+        columns.bytes.push(&new.source_bytes);
+    }
+    diesel::sql_query(
+        "INSERT INTO posts (account_id, created_at, changed_at, id, source_key, reply_to_key, reply_to_id, to_others, \
+         context_id, published_at, updated_at, source_object_id, source_object_id_stated, canonical_url, visibility, \
+         date_origin, content_html, warning, sensitive, language, tags) \
+         SELECT $1, $2, $2, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r::text[] \
+         FROM unnest($3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) \
+         AS new (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r)",
+    )
+    .bind::<BigInt, _>(account.0)
+    .bind::<Timestamptz, _>(now)
+    .bind::<Array<BigInt>, _>(&columns.id)
+    .bind::<Array<Text>, _>(&columns.source_key)
+    .bind::<Array<Nullable<Text>>, _>(&columns.reply_to_key)
+    .bind::<Array<Nullable<BigInt>>, _>(&columns.reply_to_id)
+    .bind::<Array<Bool>, _>(&columns.to_others)
+    .bind::<Array<BigInt>, _>(&columns.context_id)
+    .bind::<Array<Timestamptz>, _>(&columns.published_at)
+    .bind::<Array<Nullable<Timestamptz>>, _>(&columns.updated_at)
+    .bind::<Array<Nullable<Text>>, _>(&columns.source_object_id)
+    .bind::<Array<Bool>, _>(&columns.source_object_id_stated)
+    .bind::<Array<Nullable<Text>>, _>(&columns.canonical_url)
+    .bind::<Array<Text>, _>(&columns.visibility)
+    .bind::<Array<Text>, _>(&columns.date_origin)
+    .bind::<Array<Text>, _>(&columns.content_html)
+    .bind::<Array<Nullable<Text>>, _>(&columns.warning)
+    .bind::<Array<Bool>, _>(&columns.sensitive)
+    .bind::<Array<Nullable<Text>>, _>(&columns.language)
+    .bind::<Array<Text>, _>(&columns.tags)
+    .execute(connection)
+    .await?;
+    diesel::sql_query(
+        "INSERT INTO post_sources (post_id, format, reader_version, sha256, bytes) SELECT * FROM unnest($1, $2, $3, $4, $5)",
+    )
+    .bind::<Array<BigInt>, _>(&columns.id)
+    .bind::<Array<Text>, _>(&columns.format)
+    .bind::<Array<Integer>, _>(&columns.reader_version)
+    .bind::<Array<Binary>, _>(&columns.sha256)
+    .bind::<Array<Binary>, _>(&columns.bytes)
+    .execute(connection)
+    .await?;
     Ok(())
+}
+
+/// New posts, column by column.
+#[derive(Default)]
+struct Columns<'a> {
+    id: Vec<i64>,
+    source_key: Vec<&'a str>,
+    reply_to_key: Vec<Option<&'a str>>,
+    reply_to_id: Vec<Option<i64>>,
+    to_others: Vec<bool>,
+    context_id: Vec<i64>,
+    published_at: Vec<DateTime<Utc>>,
+    updated_at: Vec<Option<DateTime<Utc>>>,
+    source_object_id: Vec<Option<&'a str>>,
+    source_object_id_stated: Vec<bool>,
+    canonical_url: Vec<Option<&'a str>>,
+    visibility: Vec<&'static str>,
+    date_origin: Vec<&'static str>,
+    content_html: Vec<&'a str>,
+    warning: Vec<Option<&'a str>>,
+    sensitive: Vec<bool>,
+    language: Vec<Option<&'a str>>,
+    tags: Vec<String>,
+    format: Vec<&'static str>,
+    reader_version: Vec<i32>,
+    sha256: Vec<&'a [u8]>,
+    bytes: Vec<&'a [u8]>,
+}
+
+/// Texts as the literal of a Postgres array: an array of arrays would be taken apart whole.
+fn array_literal(texts: &[String]) -> String {
+    let quoted = |text: &String| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+    format!("{{{}}}", texts.iter().map(quoted).collect::<Vec<_>>().join(","))
 }
 
 /// The columns that a source's text fills, on insert and on update alike.
@@ -311,8 +398,12 @@ async fn insert_attachments(
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let attached = posts.iter().flat_map(|(new, _, _)| &new.attachments);
-    let files: Vec<&MediaFile> = attached.filter_map(|attachment| attachment.file.as_ref()).collect();
-    media_rows::insert(connection, files, now).await?;
+    let mut files: Vec<&MediaFile> = attached.filter_map(|attachment| attachment.file.as_ref()).collect();
+    // In one order everywhere, so that two imports cannot wait for each other.
+    files.sort_by(|a, b| a.sha256.cmp(&b.sha256));
+    for files in files.chunks(ROWS) {
+        media_rows::insert(connection, files.to_vec(), now).await?;
+    }
     let mut rows = Vec::new();
     for (new, id, earlier) in posts {
         for (at, attachment) in new.attachments.iter().enumerate() {
@@ -327,7 +418,11 @@ async fn insert_attachments(
             ));
         }
     }
-    diesel::insert_into(attachments::table).values(rows).execute(connection).await?;
+    while !rows.is_empty() {
+        let rest = rows.split_off(rows.len().min(ROWS));
+        diesel::insert_into(attachments::table).values(rows).execute(connection).await?;
+        rows = rest;
+    }
     Ok(())
 }
 

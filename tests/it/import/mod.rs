@@ -1,6 +1,7 @@
 //! The import: an archive's posts become an account's, the same whichever way and however often it is done.
 
 mod again;
+mod batches;
 mod content;
 mod sample;
 mod whose;

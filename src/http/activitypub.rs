@@ -51,14 +51,20 @@ pub async fn post(
     if !wants_activitypub(request.headers()) {
         return pages::thread(&data, &here, &handle, &id, &request, now).await;
     }
-    let (account, post) = match find_post(&data, &here, &handle, &id).await? {
-        FoundPost::Post(account, post) => (account, post),
-        FoundPost::Gone(account, id, since) => {
-            return Ok(tombstone(account.urls().note(id), "Note", since, &request, now));
-        }
+    let nothing = || Error::not_found("There is no such post here.");
+    let id = PostId(number(&id).ok_or_else(nothing)?);
+    let gone = |account: &Account, since| Ok(tombstone(account.urls().note(id), "Note", since, &request, now));
+    let account = match find_account(&data, &here, &handle).await? {
+        Found::Account(account) => account,
+        Found::Gone(account, since) => return gone(&account, since),
+    };
+    let (post, places) = match data.store.find_post_in_place(account.id, id).await?.ok_or_else(nothing)? {
+        (Stored::Live(post), _) if post.to_others => return Err(nothing()),
+        (Stored::Live(post), places) => (post, places),
+        (Stored::Withdrawn(Tombstone { withdrawn, .. }), _) => return gone(&account, withdrawn),
     };
     expose(&data, &here, &account, std::slice::from_ref(&*post), now).await?;
-    let below = thread::below(&data.store.list_places(post.context).await?, post.id);
+    let below = thread::below(&places, post.id);
     let replies = Replies::Inline { direct: &below.direct, more: !below.further.is_empty() };
     let mut note = render::note(&post, &account, replies, now);
     note.context_terms = Some(context::note());

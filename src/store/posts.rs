@@ -115,6 +115,43 @@ impl Store {
         }
     }
 
+    /// What stands under a post's number on an account, with the places of its conversation in order of time.
+    ///
+    /// One question answers for most posts: those that stand alone, without files. This is what other servers ask most.
+    pub async fn find_post_in_place(
+        &self,
+        account: AccountId,
+        id: PostId,
+    ) -> Result<Option<(Stored, Vec<Place>)>, Error> {
+        let (parent, other) = diesel::alias!(posts as parent, posts as other);
+        let stands = parent
+            .filter(parent.field(posts::id).nullable().eq(posts::reply_to_id))
+            .filter(parent.field(posts::withdrawn_at).is_null());
+        let company = other
+            .filter(other.field(posts::context_id).eq(posts::context_id).and(other.field(posts::id).ne(posts::id)))
+            .filter(other.field(posts::withdrawn_at).is_null().and(other.field(posts::to_others).eq(false)));
+        let files = attachments::table.filter(attachments::post_id.eq(posts::id));
+        let mut connection = self.connection().await?;
+        let found: Option<(Row, bool, bool, bool)> = posts::table
+            .filter(posts::id.eq(id.0).and(posts::account_id.eq(account.0)))
+            .select((Row::as_select(), exists(stands), exists(company), exists(files)))
+            .first(&mut connection)
+            .await
+            .optional()?;
+        let Some((row, stands, has_company, has_files)) = found else { return Ok(None) };
+        if let Some(withdrawn) = row.withdrawn_at {
+            return Ok(Some((Stored::Withdrawn(tombstone(row, withdrawn)), Vec::new())));
+        }
+        let places = match has_company {
+            true => list_places(&mut connection, ContextId(row.context_id)).await?,
+            false if row.to_others => Vec::new(),
+            false => vec![Place { id, reply_to: row.reply_to_id.map(PostId) }],
+        };
+        let files = if has_files { list_files(&mut connection, &[id.0]).await? } else { Vec::new() };
+        let standing: Vec<i64> = row.reply_to_id.filter(|_| stands).into_iter().collect();
+        Ok(Some((Stored::Live(Box::new(post(row, files, &standing)?)), places)))
+    }
+
     /// A page of a listing. `NotFound` when the cursor names no post. Never skips by counting.
     pub async fn page_posts(&self, listing: Listing<'_>, cursor: Cursor, limit: i64) -> Result<Page, Error> {
         let query = || listing.query().select(Row::as_select());
@@ -190,14 +227,7 @@ impl Store {
 
     /// Who answers whom among the standing posts of a conversation, in order of time.
     pub async fn list_places(&self, context: ContextId) -> Result<Vec<Place>, Error> {
-        let rows: Vec<(i64, Option<i64>)> = posts::table
-            .filter(posts::context_id.eq(context.0).and(posts::withdrawn_at.is_null()))
-            .filter(listed())
-            .order((posts::published_at, posts::id))
-            .select((posts::id, posts::reply_to_id))
-            .load(&mut self.connection().await?)
-            .await?;
-        Ok(rows.into_iter().map(|(id, to)| Place { id: PostId(id), reply_to: to.map(PostId) }).collect())
+        list_places(&mut *self.connection().await?, context).await
     }
 
     /// How many listed posts each of these conversations has.
@@ -321,19 +351,7 @@ impl Store {
     async fn complete(&self, rows: Vec<Row>) -> Result<Vec<Post>, Error> {
         let mut connection = self.connection().await?;
         let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
-        let mut files: Vec<AttachmentRow> = attachments::table
-            .left_join(media::table)
-            .filter(attachments::post_id.eq_any(&ids))
-            .order((attachments::post_id, attachments::position))
-            .select((
-                attachments::post_id,
-                attachments::kind,
-                attachments::alt,
-                attachments::source_url,
-                media_rows::COLUMNS.nullable(),
-            ))
-            .load(&mut connection)
-            .await?;
+        let mut files = list_files(&mut connection, &ids).await?;
         let parents: Vec<i64> = rows.iter().filter_map(|row| row.reply_to_id).collect();
         let standing: Vec<i64> = match parents.is_empty() {
             true => Vec::new(),
@@ -350,6 +368,34 @@ impl Store {
             })
             .collect()
     }
+}
+
+/// Who answers whom among the standing posts of a conversation, in order of time, on a connection.
+async fn list_places(connection: &mut AsyncPgConnection, context: ContextId) -> Result<Vec<Place>, Error> {
+    let rows: Vec<(i64, Option<i64>)> = posts::table
+        .filter(posts::context_id.eq(context.0))
+        .filter(listed())
+        .order((posts::published_at, posts::id))
+        .select((posts::id, posts::reply_to_id))
+        .load(connection)
+        .await?;
+    Ok(rows.into_iter().map(|(id, to)| Place { id: PostId(id), reply_to: to.map(PostId) }).collect())
+}
+
+/// The attachments of some posts, each in its order.
+async fn list_files(connection: &mut AsyncPgConnection, posts: &[i64]) -> Result<Vec<AttachmentRow>, Error> {
+    let files = attachments::table
+        .left_join(media::table)
+        .filter(attachments::post_id.eq_any(posts))
+        .order((attachments::post_id, attachments::position))
+        .select((
+            attachments::post_id,
+            attachments::kind,
+            attachments::alt,
+            attachments::source_url,
+            media_rows::COLUMNS.nullable(),
+        ));
+    Ok(files.load(connection).await?)
 }
 
 /// How many posts an account's outbox shows, on a connection.

@@ -1,6 +1,6 @@
 //! An archive's posts → stored posts, from anywhere, batch by batch.
 
-use super::pipeline::{Item, Place, Reading};
+use super::pipeline::{Item, Place, Reading, millis};
 use super::target::{self, Survey, Target, handle_of, same_author};
 use super::{App, Error, blocking};
 use crate::domain::account::Handle;
@@ -11,6 +11,7 @@ use crate::store::ingest::Stored;
 use chrono::{DateTime, Utc};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+use std::time::Instant;
 use tokio::sync::mpsc;
 
 /// What to import, and how.
@@ -145,7 +146,9 @@ pub async fn ingest(
     now: DateTime<Utc>,
     progress: &(dyn Fn(u64, Option<u64>) + Sync),
 ) -> Result<Report, Error> {
+    let begun = Instant::now();
     let survey = survey(request, now).await?;
+    let mut times = Times { survey: millis(begun), ..Times::default() };
     if survey.posts == 0 {
         return Err(nothing_readable(request, &survey));
     }
@@ -163,13 +166,18 @@ pub async fn ingest(
     let (sender, mut batches) = mpsc::channel(1);
     let making = make_ready(app, request, &target, now, sender);
     let writing = async {
+        let mut took = 0;
         while let Some(ready) = batches.recv().await {
+            let begun = Instant::now();
             write(app, &target, ready, request.dry_run, now, &mut run).await?;
+            took += millis(begun);
             progress(run.report.read, Some(survey.items()));
         }
-        Ok(())
+        Ok(took)
     };
-    tokio::try_join!(making, writing)?;
+    ((times.read, times.ready), times.write) = tokio::try_join!(making, writing)?;
+    let Times { survey: survey_ms, read: read_ms, ready: ready_ms, write: write_ms } = times;
+    tracing::info!(survey_ms, read_ms, ready_ms, write_ms, "what the stages of the import took");
     if let Some(lock) = lock {
         lock.release().await?;
     }
@@ -185,16 +193,25 @@ pub async fn ingest(
     Ok(run.report)
 }
 
-/// Read every path, and send what can be written on, batch by batch.
+/// Milliseconds that the stages of an import took; all but the survey run at the same time.
+#[derive(Default)]
+struct Times {
+    survey: u64,
+    read: u64,
+    ready: u64,
+    write: u64,
+}
+
+/// Read every path, and send what can be written on, batch by batch. Gives the milliseconds of reading and making ready.
 async fn make_ready(
     app: &App,
     request: &Request,
     target: &Target,
     now: DateTime<Utc>,
     sender: mpsc::Sender<Ready>,
-) -> Result<(), Error> {
+) -> Result<(u64, u64), Error> {
     let mut before = Before::default();
-    let mut read = 0;
+    let (mut read, mut reading_took, mut making_took) = (0, 0, 0);
     for path in &request.paths {
         let (path, format) = (path.clone(), request.format);
         let reader = blocking(move || import::open(&path, format, now)).await?.map_err(unreadable)?;
@@ -202,17 +219,20 @@ async fn make_ready(
         while let Some(items) = reading.next().await? {
             let mut ready = Ready { read: items.len() as u64, ..Ready::default() };
             read += ready.read;
+            let begun = Instant::now();
             let fresh = admit(items, request, target, &mut before.seen, &mut ready);
             let fresh = leave_unchanged(app, target, fresh, &mut ready).await?;
             let prepared = reading.prepare(fresh, &app.media, !request.dry_run, now).await?;
             before.keep(prepared, &mut ready);
+            making_took += millis(begun);
             if sender.send(ready).await.is_err() {
                 // Writing failed, and says why.
-                return Ok(());
+                return Ok((0, 0));
             }
         }
+        reading_took += reading.took();
     }
-    Ok(())
+    Ok((reading_took, making_took))
 }
 
 /// Nothing came out of the archive at all: what Everpost reads, and what was wrong with the first items.

@@ -11,8 +11,9 @@ use crate::import::ArchiveReader;
 use crate::media::MediaStore;
 use chrono::{DateTime, Utc};
 use std::num::NonZero;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -36,6 +37,8 @@ pub(super) struct Reading {
     thread: JoinHandle<()>,
     /// The reader, for the media that posts refer to. It is locked for one item, or for opening one file.
     reader: Arc<Mutex<Box<dyn ArchiveReader>>>,
+    /// Milliseconds that reading took, without waiting for who wants a batch.
+    took: Arc<AtomicU64>,
 }
 
 impl Reading {
@@ -43,11 +46,14 @@ impl Reading {
     pub(super) fn start(reader: Box<dyn ArchiveReader>, before: u64) -> Reading {
         let reader = Arc::new(Mutex::new(reader));
         let (sender, batches) = mpsc::channel(AHEAD);
-        let shared = reader.clone();
+        let (shared, took) = (reader.clone(), Arc::new(AtomicU64::new(0)));
+        let busy = took.clone();
         let thread = tokio::task::spawn_blocking(move || {
             let mut read = usize::try_from(before).unwrap_or(usize::MAX);
             loop {
+                let begun = Instant::now();
                 let batch = read_batch(&shared, (read / 10).clamp(BATCH.0, BATCH.1));
+                busy.fetch_add(millis(begun), Ordering::Relaxed);
                 read += batch.len();
                 // Nobody listens any more when the import was broken off.
                 if batch.is_empty() || sender.blocking_send(batch).is_err() {
@@ -55,7 +61,7 @@ impl Reading {
                 }
             }
         });
-        Reading { batches, thread, reader }
+        Reading { batches, thread, reader, took }
     }
 
     /// The next batch; `None` at the end.
@@ -65,6 +71,11 @@ impl Reading {
             // The end, unless the thread broke.
             None => (&mut self.thread).await.map(|()| None).map_err(|e| Error::Task(e.to_string())),
         }
+    }
+
+    /// Milliseconds that reading took so far.
+    pub(super) fn took(&self) -> u64 {
+        self.took.load(Ordering::Relaxed)
     }
 
     /// Make posts ready on every core; `keep` says whether media are stored or only looked at.
@@ -89,6 +100,11 @@ impl Reading {
         })
         .await?
     }
+}
+
+/// Milliseconds since `begun`.
+pub(super) fn millis(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 fn read_batch(reader: &Mutex<Box<dyn ArchiveReader>>, most: usize) -> Vec<Item> {
@@ -153,7 +169,7 @@ mod tests {
     fn results_come_in_the_order_of_the_items_whatever_thread_made_them() {
         let items: Vec<u64> = (0..5000).collect();
         let slow = |_: &mut (), n: u64| {
-            if n % 7 == 0 {
+            if n.is_multiple_of(7) {
                 std::thread::yield_now();
             }
             n * 2

@@ -1,6 +1,7 @@
 //! The JSON-LD contexts of what we emit: the terms that Mastodon emits and reads, and no context of our own.
 
 use serde_json::{Value, json};
+use std::sync::LazyLock;
 
 /// The ActivityStreams context, which every document needs.
 pub const ACTIVITYSTREAMS: &str = "https://www.w3.org/ns/activitystreams";
@@ -9,7 +10,21 @@ pub const ACTIVITYSTREAMS: &str = "https://www.w3.org/ns/activitystreams";
 pub const PUBLIC: &str = "https://www.w3.org/ns/activitystreams#Public";
 
 /// Context of Notes and of everything that holds one.
-pub fn note() -> Value {
+pub fn note() -> &'static Value {
+    &NOTE
+}
+
+/// Context of actors.
+pub fn actor() -> &'static Value {
+    &ACTOR
+}
+
+/// Context of plain collections and tombstones.
+pub fn plain() -> &'static Value {
+    &PLAIN
+}
+
+static NOTE: LazyLock<Value> = LazyLock::new(|| {
     json!([
         ACTIVITYSTREAMS,
         {
@@ -26,10 +41,9 @@ pub fn note() -> Value {
             "focalPoint": { "@container": "@list", "@id": "toot:focalPoint" }
         }
     ])
-}
+});
 
-/// Context of actors.
-pub fn actor() -> Value {
+static ACTOR: LazyLock<Value> = LazyLock::new(|| {
     json!([
         ACTIVITYSTREAMS,
         "https://w3id.org/security/v1",
@@ -49,9 +63,6 @@ pub fn actor() -> Value {
             "attributionDomains": { "@id": "toot:attributionDomains", "@container": "@set" }
         }
     ])
-}
+});
 
-/// Context of plain collections and tombstones.
-pub fn plain() -> Value {
-    Value::from(ACTIVITYSTREAMS)
-}
+static PLAIN: LazyLock<Value> = LazyLock::new(|| Value::from(ACTIVITYSTREAMS));

@@ -11,7 +11,7 @@ use serde_json::Value;
 pub struct Note {
     /// Present at the top of a document only.
     #[serde(rename = "@context", skip_serializing_if = "Option::is_none")]
-    pub context_terms: Option<Value>,
+    pub context_terms: Option<&'static Value>,
     /// The Note's id, which is the URL that answers with it.
     pub id: String,
     /// Always `Note`, long posts too.
@@ -91,7 +91,7 @@ pub struct Tag {
 pub struct Create {
     /// Present at the top of a document only.
     #[serde(rename = "@context", skip_serializing_if = "Option::is_none")]
-    pub context_terms: Option<Value>,
+    pub context_terms: Option<&'static Value>,
     /// The Note's id and `/activity`.
     pub id: String,
     /// `Create`.
@@ -115,7 +115,7 @@ pub struct Create {
 pub struct Actor {
     /// The terms.
     #[serde(rename = "@context")]
-    pub context_terms: Value,
+    pub context_terms: &'static Value,
     /// The actor's id.
     pub id: String,
     /// `Person`, `Service` or `Application`.
@@ -188,7 +188,7 @@ pub struct Actor {
 pub struct Collection {
     /// Present at the top of a document only.
     #[serde(rename = "@context", skip_serializing_if = "Option::is_none")]
-    pub context_terms: Option<Value>,
+    pub context_terms: Option<&'static Value>,
     /// The URL that answers with it.
     pub id: String,
     /// `Collection`, `OrderedCollection` or one of their pages.
@@ -229,7 +229,7 @@ pub struct Collection {
 pub struct Tombstone {
     /// The terms.
     #[serde(rename = "@context")]
-    pub context_terms: Value,
+    pub context_terms: &'static Value,
     /// The id of what was there.
     pub id: String,
     /// `Tombstone`.

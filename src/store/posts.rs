@@ -165,10 +165,10 @@ impl Store {
                 (newer, older) = (false, trim(&mut rows, limit));
             }
             Cursor::Before(id) => {
-                let (at, id) = self.position(listing, id).await?;
+                let ((at, id), listed) = self.position(listing, id).await?;
                 let query = query().filter(posts::published_at.le(at)).filter(before(at, id));
                 rows = query.order(newest_first).limit(limit + 1).load(&mut self.connection().await?).await?;
-                (newer, older) = (self.reaches(listing, at, id, true).await?, trim(&mut rows, limit));
+                (newer, older) = (listed || self.reaches(listing, at, id, true).await?, trim(&mut rows, limit));
             }
             Cursor::After(PostId(0)) => {
                 rows = query().order(oldest_first).limit(limit + 1).load(&mut self.connection().await?).await?;
@@ -176,11 +176,11 @@ impl Store {
                 rows.reverse();
             }
             Cursor::After(id) => {
-                let (at, id) = self.position(listing, id).await?;
+                let ((at, id), listed) = self.position(listing, id).await?;
                 let after = posts::published_at.gt(at).or(posts::published_at.eq(at).and(posts::id.gt(id)));
                 let query = query().filter(posts::published_at.ge(at)).filter(after);
                 rows = query.order(oldest_first).limit(limit + 1).load(&mut self.connection().await?).await?;
-                (newer, older) = (trim(&mut rows, limit), self.reaches(listing, at, id, false).await?);
+                (newer, older) = (trim(&mut rows, limit), listed || self.reaches(listing, at, id, false).await?);
                 rows.reverse();
             }
         }
@@ -319,8 +319,9 @@ impl Store {
         Ok(rows.into_iter().filter_map(|row| row.withdrawn_at.map(|at| tombstone(row, at))).collect())
     }
 
-    /// Where a post of a listing stands in time, or stood before it was withdrawn.
-    async fn position(&self, listing: Listing<'_>, id: PostId) -> Result<(DateTime<Utc>, i64), Error> {
+    /// Where a post of a listing stands in time, or stood before it was withdrawn; and whether it is known to stand there
+    /// still, so that a page beside it has it for a neighbour.
+    async fn position(&self, listing: Listing<'_>, id: PostId) -> Result<((DateTime<Utc>, i64), bool), Error> {
         let place = posts::table.filter(posts::id.eq(id.0).and(posts::to_others.eq(false))).into_boxed();
         let place = match listing {
             Listing::Account(account) => place.filter(posts::account_id.eq(account.0)),
@@ -329,9 +330,11 @@ impl Store {
                 place.filter(posts::account_id.eq_any(live.select(accounts::id)))
             }
         };
-        let place =
-            place.select((posts::published_at, posts::id)).first(&mut self.connection().await?).await.optional()?;
-        place.ok_or_else(|| Error::NotFound(format!("post {id}")))
+        let columns = ((posts::published_at, posts::id), posts::withdrawn_at.is_null());
+        let place: Option<((DateTime<Utc>, i64), bool)> =
+            place.select(columns).first(&mut self.connection().await?).await.optional()?;
+        let (place, stands) = place.ok_or_else(|| Error::NotFound(format!("post {id}")))?;
+        Ok((place, stands && matches!(listing, Listing::Account(_))))
     }
 
     /// Whether a listing has a post at `(at, id)` or on its newer (or else its older) side.

@@ -86,11 +86,10 @@ pub async fn open_unchecked(settings: &Settings) -> anyhow::Result<(App, Databas
         tracing::info!(migrations = migrated.len(), "the tables were brought up to this version");
     }
     let data_dir = std::path::absolute(&settings.storage.data_dir).context("storage.data_dir")?;
-    let app = App {
-        store: Store::connect(&database.url, settings.database.pool_size)?,
-        media: MediaStore::new(&data_dir.join("media")),
-        vault,
-    };
+    let folder = settings.storage.media.clone().unwrap_or_else(|| data_dir.join("media"));
+    let media = MediaStore::in_folder(&folder, settings.media.clone())
+        .with_context(|| format!("the media folder {}", folder.display()))?;
+    let app = App { store: Store::connect(&database.url, settings.database.pool_size)?, media, vault };
     Ok((app, database))
 }
 

@@ -4,6 +4,7 @@
 //! Every value remembers where it came from, so that a wrong one is reported with its name, its place and what is allowed.
 
 use crate::domain::urls::is_loopback;
+use crate::media::Limits;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -25,6 +26,8 @@ pub struct Settings {
     pub database: Database,
     /// `cache.*`.
     pub cache: Cache,
+    /// `media.*`.
+    pub media: Limits,
     /// `secrets.*`.
     pub secrets: Secrets,
 }
@@ -47,6 +50,8 @@ pub struct Server {
 pub struct Storage {
     /// Folder for everything that is kept.
     pub data_dir: PathBuf,
+    /// Folder for media; `None`: one in `data_dir`.
+    pub media: Option<PathBuf>,
 }
 
 /// `database.*`.
@@ -201,6 +206,14 @@ pub fn effective(settings: &Settings) -> Vec<(&'static str, String)> {
             settings.server.trusted_proxies.iter().map(IpNet::to_string).collect::<Vec<_>>().join(","),
         ),
         ("storage.data_dir", path(&settings.storage.data_dir)),
+        (
+            "storage.media",
+            settings.storage.media.as_ref().map_or("file".to_owned(), |path| format!("file://{}", path.display())),
+        ),
+        ("media.max_file_mib", (settings.media.file_bytes >> 20).to_string()),
+        ("media.max_picture_mib", (settings.media.picture_bytes >> 20).to_string()),
+        ("media.max_megapixels", (settings.media.pixels / 1_000_000).to_string()),
+        ("media.strip_metadata", settings.media.strip_metadata.to_string()),
         ("database.url", settings.database.url.as_deref().map(masked_url).unwrap_or_default()),
         ("database.pool_size", settings.database.pool_size.to_string()),
         ("cache.size_mib", settings.cache.size_mib.to_string()),
@@ -390,13 +403,43 @@ fn settings(entries: &BTreeMap<String, Entry>) -> Result<Settings, Error> {
     let size = u32::try_from(size_mib).ok().filter(|size| (0..=1024).contains(size));
     let size_mib = size.ok_or_else(|| bad("cache.size_mib", &size_mib.to_string(), "it takes 0 to 1024"))?;
     let data_dir = path("storage.data_dir").ok_or_else(|| bad("storage.data_dir", "", "it takes a folder"))?;
+    let place = text("storage.media");
+    let media = read_media_place(&place).map_err(|allowed| bad("storage.media", &place, allowed))?;
+    let limit = |key: &str, most: u64, allowed: &str| {
+        let value = entries.get(key).and_then(|entry| entry.value.as_integer()).unwrap_or_default();
+        let limit = u64::try_from(value).ok().filter(|limit| (1..=most).contains(limit));
+        limit.ok_or_else(|| bad(key, &value.to_string(), allowed))
+    };
+    let limits = Limits {
+        file_bytes: limit("media.max_file_mib", 4096, "it takes 1 to 4096")? << 20,
+        picture_bytes: limit("media.max_picture_mib", 256, "it takes 1 to 256")? << 20,
+        pixels: limit("media.max_megapixels", 1000, "it takes 1 to 1000")? * 1_000_000,
+        strip_metadata: entries
+            .get("media.strip_metadata")
+            .and_then(|entry| entry.value.as_bool())
+            .unwrap_or(Limits::default().strip_metadata),
+    };
     Ok(Settings {
         server: Server { bind, public_url, contact: text("server.contact"), trusted_proxies },
-        storage: Storage { data_dir },
+        storage: Storage { data_dir, media },
+        media: limits,
         database: Database { url, pool_size },
         cache: Cache { size_mib },
         secrets: Secrets { key_file: path("secrets.key_file") },
     })
+}
+
+/// The folder that `storage.media` names, `None` for the usual one; what is allowed, when it names none.
+fn read_media_place(text: &str) -> Result<Option<PathBuf>, &'static str> {
+    const ALLOWED: &str = "it takes file, for a folder in storage.data_dir, or file:///path, for another one; \
+                           other places than a folder are not possible yet";
+    match text {
+        "file" => Ok(None),
+        _ => {
+            let url = url::Url::parse(text).ok().filter(|url| url.scheme() == "file" && url.path().len() > 1);
+            url.and_then(|url| url.to_file_path().ok()).map(Some).ok_or(ALLOWED)
+        }
+    }
 }
 
 /// Check a public URL; what is allowed, when it is not.

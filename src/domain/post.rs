@@ -44,12 +44,48 @@ pub struct MediaFile {
     pub media_type: String,
     /// Size in bytes.
     pub bytes: i64,
+    /// Its figures, for a picture that could be measured.
+    pub picture: Option<Picture>,
 }
 
 impl MediaFile {
     /// `<sha256>.<extension>`, its name in URLs and on disk.
     pub fn file_name(&self) -> String {
         format!("{}.{}", self.sha256, self.extension)
+    }
+
+    /// `<sha256>.<slot>.webp`, the name of a thumbnail in URLs and on disk.
+    pub fn thumbnail_name(&self, slot: u32) -> String {
+        format!("{}.{slot}.webp", self.sha256)
+    }
+}
+
+/// What a picture looks like before it is loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// Width in pixels as it is shown: a picture that says it lies on its side is turned. At least 1.
+    pub width: u32,
+    /// Height in pixels as it is shown. At least 1.
+    pub height: u32,
+    /// Its blurhash; `None` where it was measured and could not be decoded.
+    pub blurhash: Option<String>,
+    /// The thumbnails that there are, of [`Picture::SLOTS`], in ascending order.
+    pub thumbnails: Vec<u32>,
+}
+
+impl Picture {
+    /// Greatest widths of thumbnails, in pixels, in ascending order. On our pages a picture is at most 36rem (576) wide, and
+    /// half of that beside another one: 600 serves both on plain screens, 1200 is for dense ones.
+    pub const SLOTS: [u32; 2] = [600, 1200];
+
+    /// Version of the rules by which figures are made. A stored file with an older one is looked at again on request.
+    pub const VERSION: i16 = 1;
+
+    /// Width and height in pixels of the thumbnail in a slot: never wider than the picture.
+    pub fn thumbnail_size(&self, slot: u32) -> (u32, u32) {
+        let width = slot.min(self.width);
+        let height = u64::from(self.height) * u64::from(width) / u64::from(self.width.max(1));
+        (width, u32::try_from(height).unwrap_or(u32::MAX).max(1))
     }
 }
 

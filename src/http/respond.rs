@@ -157,7 +157,7 @@ impl Finished {
     pub fn respond(&self, request: &HttpRequest, now: DateTime<Utc>) -> HttpResponse {
         // A time in the running second could cover a second change in the same second, so it is not given yet.
         let changed = self.changed.filter(|at| *at < now.trunc_subsecs(0));
-        let fresh = self.status == StatusCode::OK && has_it(request, &self.etag, changed);
+        let fresh = self.status == StatusCode::OK && has_it(request, self.etag.as_bytes(), changed);
         let mut response = HttpResponse::new(if fresh { StatusCode::NOT_MODIFIED } else { self.status });
         let headers = response.headers_mut();
         headers.insert(header::ETAG, self.etag.clone());
@@ -188,11 +188,11 @@ fn value(text: &str) -> HeaderValue {
 }
 
 /// Whether the client's copy is the current one; `If-None-Match` goes before `If-Modified-Since` (RFC 9110, 13.2.2).
-fn has_it(request: &HttpRequest, etag: &HeaderValue, changed: Option<DateTime<Utc>>) -> bool {
+pub(super) fn has_it(request: &HttpRequest, etag: &[u8], changed: Option<DateTime<Utc>>) -> bool {
     if request.headers().contains_key(header::IF_NONE_MATCH) {
         let lines = request.headers().get_all(header::IF_NONE_MATCH).filter_map(|line| line.to_str().ok());
         let mut tags = lines.flat_map(|line| line.split(',')).map(|tag| tag.trim().trim_start_matches("W/"));
-        return tags.any(|tag| tag.as_bytes() == etag.as_bytes() || tag == "*");
+        return tags.any(|tag| tag.as_bytes() == etag || tag == "*");
     }
     let since = request.headers().get(header::IF_MODIFIED_SINCE).and_then(|value| value.to_str().ok());
     let since = since.and_then(|value| value.parse::<HttpDate>().ok()).map(SystemTime::from);

@@ -1,26 +1,51 @@
 //! Rows of stored media files: which there are, and who may see them.
 
-use super::ingest::MEDIA_LOCK;
+use super::ingest::{ImportLock, MEDIA_LOCK};
 use super::schema::{accounts, attachments, media, posts};
 use super::{Error, Store};
 use crate::domain::ids::AccountId;
-use crate::domain::post::MediaFile;
+use crate::domain::post::{MediaFile, Picture};
 use chrono::{DateTime, Utc};
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Integer};
+use diesel_async::pooled_connection::deadpool::Object;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
-/// A file's columns as they are selected.
-pub(super) type Row = (String, String, String, i64);
+/// A file's columns as they are selected: hash, extension, type, length; width, height, blurhash, thumbnails.
+pub(super) type Row = (String, String, String, i64, Option<i32>, Option<i32>, Option<String>, Vec<i32>);
 
 /// The columns of [`Row`].
-pub(super) const COLUMNS: (media::sha256, media::extension, media::media_type, media::bytes) =
-    (media::sha256, media::extension, media::media_type, media::bytes);
+pub(super) type Columns = (
+    media::sha256,
+    media::extension,
+    media::media_type,
+    media::bytes,
+    media::width,
+    media::height,
+    media::blurhash,
+    media::thumbnails,
+);
+
+/// The columns of [`Row`].
+pub(super) const COLUMNS: Columns = (
+    media::sha256,
+    media::extension,
+    media::media_type,
+    media::bytes,
+    media::width,
+    media::height,
+    media::blurhash,
+    media::thumbnails,
+);
 
 /// A file from its columns.
-pub(super) fn file((sha256, extension, media_type, bytes): Row) -> MediaFile {
-    MediaFile { sha256, extension, media_type, bytes }
+pub(super) fn file((sha256, extension, media_type, bytes, width, height, blurhash, thumbnails): Row) -> MediaFile {
+    let size = |side: Option<i32>| side.and_then(|side| u32::try_from(side).ok());
+    let thumbnails = thumbnails.into_iter().filter_map(|slot| u32::try_from(slot).ok()).collect();
+    let picture = size(width).zip(size(height));
+    let picture = picture.map(|(width, height)| Picture { width, height, blurhash, thumbnails });
+    MediaFile { sha256, extension, media_type, bytes, picture }
 }
 
 impl Store {
@@ -43,6 +68,53 @@ impl Store {
             .await
             .optional()?;
         Ok(row.map(file))
+    }
+
+    /// Files whose figures are older than [`Picture::VERSION`], in order of their hashes from the one after `after` on, at
+    /// most `limit`.
+    pub async fn list_unmeasured_media(&self, after: &str, limit: i64) -> Result<Vec<MediaFile>, Error> {
+        let rows: Vec<Row> = media::table
+            .filter(media::sha256.gt(after).and(media::figures_version.lt(Picture::VERSION)))
+            .order(media::sha256)
+            .limit(limit)
+            .select(COLUMNS)
+            .load(&mut self.connection().await?)
+            .await?;
+        Ok(rows.into_iter().map(file).collect())
+    }
+
+    /// Note the figures of files, `None` for those that have none, and that the accounts that show them have changed.
+    pub async fn set_figures(&self, found: &[(String, Option<Picture>)], now: DateTime<Utc>) -> Result<(), Error> {
+        let hashes: Vec<&str> = found.iter().filter(|(_, p)| p.is_some()).map(|(sha256, _)| sha256.as_str()).collect();
+        let mut connection = self.connection().await?;
+        connection
+            .transaction(async |connection| {
+                for (sha256, picture) in found {
+                    let row = media::table.filter(media::sha256.eq(sha256));
+                    diesel::update(row).set(figures(picture.as_ref())).execute(connection).await?;
+                }
+                let in_posts = posts::table
+                    .inner_join(attachments::table)
+                    .filter(attachments::media_sha256.eq_any(&hashes))
+                    .select(posts::account_id);
+                let in_profile = accounts::avatar_sha256.eq_any(&hashes).or(accounts::header_sha256.eq_any(&hashes));
+                let showing: Vec<i64> = accounts::table
+                    .filter(accounts::id.eq_any(in_posts).or(in_profile.assume_not_null()))
+                    .select(accounts::id)
+                    .order(accounts::id)
+                    .load(connection)
+                    .await?;
+                for account in showing {
+                    super::accounts::touch(connection, AccountId(account), now).await?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Keep every media file from being forgotten while this is held. Ends with the process, however that ends.
+    pub async fn hold_media(&self) -> Result<ImportLock, Error> {
+        ImportLock::media(Object::take(self.connection().await?)).await
     }
 
     /// Forget the rows of files that nothing refers to any more, and call `erase` for each file's bytes.
@@ -71,7 +143,28 @@ impl Store {
     }
 }
 
-/// Store the rows of files; those that are there stay.
+/// The columns that a file's figures fill.
+type Figures = (
+    diesel::dsl::Eq<media::width, Option<i32>>,
+    diesel::dsl::Eq<media::height, Option<i32>>,
+    diesel::dsl::Eq<media::blurhash, Option<String>>,
+    diesel::dsl::Eq<media::thumbnails, Vec<i32>>,
+    diesel::dsl::Eq<media::figures_version, i16>,
+);
+
+fn figures(picture: Option<&Picture>) -> Figures {
+    let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
+    let slots: Option<Vec<i32>> = picture.map(|picture| picture.thumbnails.iter().copied().map(number).collect());
+    (
+        media::width.eq(picture.map(|picture| number(picture.width))),
+        media::height.eq(picture.map(|picture| number(picture.height))),
+        media::blurhash.eq(picture.and_then(|picture| picture.blurhash.clone())),
+        media::thumbnails.eq(slots.unwrap_or_default()),
+        media::figures_version.eq(Picture::VERSION),
+    )
+}
+
+/// Store the rows of files; those that are there stay as they are.
 pub(super) async fn insert(
     connection: &mut AsyncPgConnection,
     mut files: Vec<&MediaFile>,
@@ -88,6 +181,7 @@ pub(super) async fn insert(
                 media::media_type.eq(&file.media_type),
                 media::bytes.eq(file.bytes),
                 media::created_at.eq(now),
+                figures(file.picture.as_ref()),
             )
         })
         .collect();

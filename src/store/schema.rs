@@ -24,6 +24,11 @@ diesel::table! {
         media_type -> Text,
         bytes -> Int8,
         created_at -> Timestamptz,
+        width -> Nullable<Int4>,
+        height -> Nullable<Int4>,
+        blurhash -> Nullable<Text>,
+        thumbnails -> Array<Int4>,
+        figures_version -> Int2,
     }
 }
 

@@ -32,6 +32,15 @@ pub struct ImportLock {
 }
 
 impl ImportLock {
+    /// Keep media from being forgotten, on a session of its own.
+    pub(super) async fn media(mut session: AsyncPgConnection) -> Result<ImportLock, Error> {
+        diesel::sql_query("SELECT pg_advisory_lock_shared($1, 0)")
+            .bind::<Integer, _>(MEDIA_LOCK)
+            .execute(&mut session)
+            .await?;
+        Ok(ImportLock { session })
+    }
+
     /// Give the right back at once. Dropping it gives it back too, when Postgres notices that the session is gone.
     pub async fn release(mut self) -> Result<(), Error> {
         diesel::sql_query("SELECT pg_advisory_unlock_all()").execute(&mut self.session).await?;
@@ -82,11 +91,7 @@ impl Store {
         if !locked {
             return Err(Error::Busy("another import into this account is running; wait for it to end".to_owned()));
         }
-        diesel::sql_query("SELECT pg_advisory_lock_shared($1, 0)")
-            .bind::<Integer, _>(MEDIA_LOCK)
-            .execute(&mut session)
-            .await?;
-        Ok(ImportLock { session })
+        ImportLock::media(session).await
     }
 
     /// Write a batch in one transaction. The posts of a batch have different keys.

@@ -5,7 +5,7 @@ use chrono::Utc;
 use everpost::domain::account::{Account, Handle};
 use everpost::federation::keys::Vault;
 use everpost::http;
-use everpost::media::MediaStore;
+use everpost::media::{Limits, MediaStore};
 use everpost::operations::ingest::{Report, Request};
 use everpost::operations::{App, accounts, domains, ingest};
 use everpost::store::Store;
@@ -60,7 +60,8 @@ impl TestApp {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(async move {
                 let store = Store::connect(&url, 5).unwrap();
-                let app = App { store, media: MediaStore::new(&media), vault: Vault::open(None).unwrap() };
+                let media = MediaStore::in_folder(&media, Limits::default()).unwrap();
+                let app = App { store, media, vault: Vault::open(None).unwrap() };
                 let domain = domains::ensure_first(&app, &public, Utc::now()).await.unwrap();
                 ready.send(app.clone()).ok().unwrap();
                 let stop = async move { drop(stopped.await) };

@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 
 /// Age below which a post's hashtags count as fresh.
 const RECENT: Duration = Duration::days(30);
+/// Largest width and height that Pixelfed takes, in pixels.
+const MAX_SIDE: u32 = 5000;
 
 /// The public halves of an actor's keys.
 #[derive(Clone, Debug, Default)]
@@ -51,11 +53,15 @@ pub fn note(post: &Post, account: &Account, replies: Replies<'_>, now: DateTime<
     let count = |path: &str| json!({ "id": urls.under_note(post.id, path), "type": "Collection", "totalItems": 0 });
     let attachment = post.attachments.iter().filter_map(|attachment| {
         let file = attachment.file.as_ref()?;
+        let size = size(file);
         Some(Document {
             kind: "Document",
             media_type: file.media_type.clone(),
             url: urls.domain().media(&file.file_name()),
             name: attachment.alt.clone(),
+            width: size.map(|(width, _)| width),
+            height: size.map(|(_, height)| height),
+            blurhash: file.picture.as_ref().and_then(|picture| picture.blurhash.clone()),
         })
     });
     let context = urls.context(post.context);
@@ -159,7 +165,7 @@ pub fn actor(account: &Account, keys: &PublicKeys) -> Actor {
     for (name, value) in &account.profile.fields {
         fields.push(json!({ "type": "PropertyValue", "name": name, "value": field_html(value) }));
     }
-    let picture = |file: &MediaFile| json!({ "type": "Image", "mediaType": file.media_type, "url": urls.domain().media(&file.file_name()) });
+    let picture = |file: &MediaFile| image(file, urls.domain());
     Actor {
         context_terms: context::actor(),
         kind: if third_party { "Service" } else { "Person" },
@@ -189,6 +195,22 @@ pub fn actor(account: &Account, keys: &PublicKeys) -> Actor {
         image: account.profile.header.as_ref().map(picture),
         id,
     }
+}
+
+/// A picture of an actor.
+fn image(file: &MediaFile, domain: &DomainUrls) -> Value {
+    let mut image = json!({ "type": "Image", "mediaType": file.media_type, "url": domain.media(&file.file_name()) });
+    if let Some((width, height)) = size(file) {
+        image["width"] = Value::from(width);
+        image["height"] = Value::from(height);
+    }
+    image
+}
+
+/// Width and height of a picture; `None` also for one that is so large that Pixelfed would refuse the whole post.
+fn size(file: &MediaFile) -> Option<(u32, u32)> {
+    let picture = file.picture.as_ref()?;
+    Some((picture.width, picture.height)).filter(|(width, height)| *width.max(height) <= MAX_SIDE)
 }
 
 /// The server actor, which signs what no account signs.

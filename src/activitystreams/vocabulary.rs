@@ -72,6 +72,15 @@ pub struct Document {
     pub url: String,
     /// Alternative text.
     pub name: Option<String>,
+    /// Width of a picture in pixels, 1 to 5000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub width: Option<u32>,
+    /// Height of a picture in pixels, 1 to 5000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub height: Option<u32>,
+    /// What a picture looks like before it is loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blurhash: Option<String>,
 }
 
 /// A hashtag of a Note.

@@ -2,7 +2,7 @@
 
 use crate::activitystreams::render::timestamp;
 use crate::domain::account::{Account, AccountState};
-use crate::domain::post::{Post, Tombstone};
+use crate::domain::post::{Attachment, Post, Tombstone};
 use serde_json::{Map, Value, json};
 use std::io::Write;
 
@@ -65,11 +65,15 @@ pub fn account(account: &Account, posts: i64) -> Value {
 /// A post.
 pub fn post(post: &Post, account: &Account) -> Value {
     let urls = account.urls();
+    let picture = |attachment: &Attachment| attachment.file.as_ref().and_then(|file| file.picture.clone());
     let attachments = post.attachments.iter().map(|attachment| {
         json!({
             "url": attachment.file.as_ref().map(|file| urls.domain().media(&file.file_name())),
             "media_type": attachment.file.as_ref().map(|file| &file.media_type),
             "kind": attachment.kind.name(),
+            "width": picture(attachment).map(|picture| picture.width),
+            "height": picture(attachment).map(|picture| picture.height),
+            "blurhash": picture(attachment).and_then(|picture| picture.blurhash.clone()),
             "alt": attachment.alt,
             "source": attachment.source_url,
         })

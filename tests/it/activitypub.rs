@@ -288,7 +288,13 @@ async fn attachments_have_type_url_and_the_alternative_text_as_it_was() {
     store(&app, "ann", &[NewPost { attachments, ..post(at) }]).await;
     let note = app.object(&note_path(at)).await;
     let url = format!("{}/media/{}", app.base, file.file_name());
-    let document = |name: Value| json!({ "type": "Document", "mediaType": "image/png", "url": url, "name": name });
+    let picture_file = file.picture.clone().unwrap();
+    let document = |name: Value| {
+        json!({
+            "type": "Document", "mediaType": "image/png", "url": url, "name": name,
+            "width": picture_file.width, "height": picture_file.height, "blurhash": picture_file.blurhash,
+        })
+    };
     assert_eq!(
         note["attachment"],
         json!([document(json!("Two <boxes> & \"arrows\"\nin a loop")), document(json!(null))])

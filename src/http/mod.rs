@@ -9,6 +9,7 @@ pub mod collections;
 pub mod error;
 pub mod extract;
 pub mod files;
+pub mod images;
 pub mod pages;
 pub mod respond;
 pub mod views;

@@ -2,9 +2,11 @@
 
 use super::error::Shown;
 use super::files::STYLE_VERSION;
+use super::images::{BANNER, HALF_ROW, ImageView, ROW, small};
 use crate::activitystreams::render::{field_html, timestamp};
 use crate::domain::account::{Account, AccountState};
 use crate::domain::post::Post;
+use crate::domain::source::MediaKind;
 use crate::domain::urls::AccountUrls;
 use askama::Template;
 use chrono::{DateTime, Utc};
@@ -31,6 +33,7 @@ pub struct MediaView {
     url: String,
     alt: Option<String>,
     media_type: String,
+    image: ImageView,
 }
 
 /// One post.
@@ -67,11 +70,15 @@ impl PostView {
         let urls = account.urls();
         let byline = Byline::of(account);
         let page = format!("/@{}/{}", account.handle, post.id);
-        let media = post.attachments.iter().filter_map(|attachment| {
-            let file = attachment.file.as_ref()?;
-            let url = format!("/media/{}", file.file_name());
-            let (alt, media_type) = (attachment.alt.clone(), file.media_type.clone());
-            Some(MediaView { kind: attachment.kind.name(), url, alt, media_type })
+        let files: Vec<_> = post.attachments.iter().filter_map(|a| Some((a, a.file.as_ref()?))).collect();
+        let visual = files.iter().filter(|(attachment, _)| attachment.kind != MediaKind::Audio).count();
+        let media = files.iter().enumerate().map(|(at, (attachment, file))| MediaView {
+            kind: attachment.kind.name(),
+            url: format!("/media/{}", file.file_name()),
+            alt: attachment.alt.clone(),
+            media_type: file.media_type.clone(),
+            // Two in a row; the last of an odd number has a row of its own.
+            image: ImageView::new(file, if visual % 2 == 1 && at + 1 == visual { ROW } else { HALF_ROW }),
         });
         let tag = |name: &String| TagView { name: format!("#{name}"), url: urls.domain().tag(name) };
         PostView {
@@ -125,7 +132,7 @@ pub struct ProfilePage {
     summary_html: String,
     fields: Vec<FieldView>,
     avatar_url: Option<String>,
-    header_url: Option<String>,
+    header: Option<ImageView>,
     post_count: String,
     first_year: Option<String>,
     last_year: Option<String>,
@@ -157,7 +164,6 @@ impl ProfilePage {
         let urls = account.urls();
         let (count, first, last) = span;
         let year = |at: Option<DateTime<Utc>>| at.map(|at| at.format("%Y").to_string());
-        let picture = |file: &crate::domain::post::MediaFile| format!("/media/{}", file.file_name());
         let field = |(name, value): &(String, String)| FieldView { name: name.clone(), value_html: field_html(value) };
         let handle_full = format!("@{}", account.address());
         let subject =
@@ -170,8 +176,8 @@ impl ProfilePage {
             name: account.display_name().to_owned(),
             summary_html: account.profile.summary.as_str().to_owned(),
             fields: account.profile.fields.iter().map(field).collect(),
-            avatar_url: account.profile.avatar.as_ref().map(picture),
-            header_url: account.profile.header.as_ref().map(picture),
+            avatar_url: account.profile.avatar.as_ref().map(small),
+            header: account.profile.header.as_ref().map(|file| ImageView::new(file, BANNER)),
             post_count: grouped(count),
             first_year: year(first),
             last_year: year(last),
@@ -203,7 +209,7 @@ impl Byline {
         Byline {
             name: account.display_name().to_owned(),
             handle_full: format!("@{}", account.address()),
-            avatar_url: account.profile.avatar.as_ref().map(|file| format!("/media/{}", file.file_name())),
+            avatar_url: account.profile.avatar.as_ref().map(small),
             profile_url: format!("/@{}", account.handle),
         }
     }

@@ -5,6 +5,7 @@
 mod accounts;
 mod domains;
 mod import;
+mod media;
 mod output;
 mod posts;
 
@@ -49,6 +50,9 @@ enum Command {
     /// List, show, withdraw and restore posts
     #[command(subcommand)]
     Post(posts::Command),
+    /// Look at stored pictures, films and sounds again
+    #[command(subcommand)]
+    Media(media::Command),
     /// The host names that this server answers for
     #[command(subcommand)]
     Domain(domains::Command),
@@ -133,6 +137,11 @@ async fn command(command: Command, settings: Settings) -> anyhow::Result<ExitCod
         Command::Import(import) => return import.run(&open(&settings).await?).await,
         Command::Account(command) => command.run(&open(&settings).await?).await?,
         Command::Post(command) => command.run(&open(&settings).await?).await?,
+        Command::Media(command) => {
+            if !command.run(&open(&settings).await?).await? {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
         Command::Domain(command) => command.run(&settings).await?,
         Command::Supervise { .. } => {}
     }

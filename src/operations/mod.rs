@@ -6,13 +6,14 @@
 pub mod accounts;
 pub mod domains;
 pub mod ingest;
+pub mod media;
 mod pipeline;
 pub mod posts;
 mod prepare;
 mod target;
 
 use crate::federation::keys::{self, Vault};
-use crate::media::{self, MediaStore};
+use crate::media::MediaStore;
 use crate::store::{self, Store};
 
 /// The handles that an operation needs.
@@ -46,7 +47,7 @@ pub enum Error {
     Keys(#[from] keys::Error),
     /// A media file.
     #[error(transparent)]
-    Media(#[from] media::Error),
+    Media(#[from] crate::media::Error),
     /// A part of the program stopped in the middle.
     #[error("an inner task failed: {0}")]
     Task(String),

@@ -10,6 +10,7 @@ mod collections;
 mod crash;
 mod discovery;
 mod import;
+mod media;
 mod negotiation;
 mod outside_readers;
 mod pages;

@@ -33,7 +33,7 @@ pub struct Import {
     /// Take in posts of other authors too
     #[arg(long)]
     adopt: bool,
-    /// Read one format only
+    /// Leave out what is of another format
     #[arg(long, value_enum, default_value = "auto")]
     format: FormatName,
     /// Do everything but write
@@ -49,10 +49,31 @@ pub struct Import {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum FormatName {
-    /// By content
+    /// Every file by its content
     Auto,
-    /// A Hugo site made from a Mastodon account
+    /// Pages of Hugo and Jekyll sites in any layout
     Hugo,
+    /// Page bundles, one folder a thread
+    HugoBundle,
+    /// A page for each status, as mastodon-markdown-archive writes it
+    HugoStatus,
+    /// Any post that says where it first stood
+    HugoPage,
+    /// A page for each day
+    HugoDay,
+}
+
+impl FormatName {
+    /// The one format that is read; `None` for all, as long as all of them are Hugo's.
+    fn only(self) -> Option<Format> {
+        match self {
+            FormatName::Auto | FormatName::Hugo => None,
+            FormatName::HugoBundle => Some(Format::HugoBundle),
+            FormatName::HugoStatus => Some(Format::HugoStatus),
+            FormatName::HugoPage => Some(Format::HugoPage),
+            FormatName::HugoDay => Some(Format::HugoDay),
+        }
+    }
 }
 
 impl Import {
@@ -62,10 +83,7 @@ impl Import {
             paths: self.paths,
             account: self.account.as_deref().map(parse_handle).transpose()?,
             adopt: self.adopt,
-            format: match self.format {
-                FormatName::Auto => None,
-                FormatName::Hugo => Some(Format::HugoBundle),
-            },
+            format: self.format.only(),
             dry_run: self.dry_run,
         };
         let begun = Instant::now();

@@ -8,16 +8,25 @@ use url::Url;
 pub enum Format {
     /// A Hugo page bundle, one folder a thread, as the first Mastodon-to-Hugo converters wrote it.
     HugoBundle,
+    /// A page for each status, as mastodon-markdown-archive writes it.
+    HugoStatus,
+    /// Any post of a Hugo or Jekyll site that says where it first stood.
+    HugoPage,
+    /// A page for each day with all its threads, as later Mastodon-to-Hugo converters write it.
+    HugoDay,
 }
 
 impl Format {
     /// Every format, for messages and for reading a stored name.
-    pub const ALL: [Format; 1] = [Format::HugoBundle];
+    pub const ALL: [Format; 4] = [Format::HugoBundle, Format::HugoStatus, Format::HugoPage, Format::HugoDay];
 
     /// The name in the database, in `--json` and in messages.
     pub fn name(self) -> &'static str {
         match self {
             Format::HugoBundle => "hugo-bundle",
+            Format::HugoStatus => "hugo-status",
+            Format::HugoPage => "hugo-page",
+            Format::HugoDay => "hugo-day",
         }
     }
 
@@ -26,11 +35,25 @@ impl Format {
         Format::ALL.into_iter().find(|format| format.name() == name)
     }
 
-    /// How much a format tells about a post. Live sources and Mastodon archives will rank 40, a Hugo bundle 30,
-    /// a generic page 20, a day file 10.
+    /// How much a format tells about a post; no two tell as much. Live sources and Mastodon archives will rank 40.
+    ///
+    /// A bundle has the server's own HTML. A status page has the exact time, the object's id and what it answers, but
+    /// its text went through Markdown and its films are gone. A generic page is what somebody made of a post. A day file
+    /// has a day instead of a time, plain text without its hashtags, and no object ids.
     pub fn rank(self) -> u8 {
         match self {
             Format::HugoBundle => 30,
+            Format::HugoStatus => 25,
+            Format::HugoPage => 20,
+            Format::HugoDay => 10,
+        }
+    }
+
+    /// Whether posts of this format can have a content warning. One that cannot never takes one away.
+    pub fn tells_warnings(self) -> bool {
+        match self {
+            Format::HugoBundle | Format::HugoStatus => false,
+            Format::HugoPage | Format::HugoDay => true,
         }
     }
 }
@@ -123,7 +146,7 @@ pub enum SourceAudience {
 /// Where a publish time comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DateOrigin {
-    /// The front matter of a file.
+    /// The front matter of a file, or its name.
     FrontMatter,
     /// The status id.
     StatusId,
@@ -230,6 +253,19 @@ pub struct SourcePost {
     pub format: Format,
     /// The version of the reader that read it; a newer reader may re-read what is unchanged.
     pub reader_version: i32,
+    /// What its reader changed or left out.
+    pub remarks: Vec<Remark>,
+}
+
+/// Something about a post that came in, and not quite as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    /// Where in the source it stands: a file and line.
+    pub at: String,
+    /// What was changed or left out, in a sentence.
+    pub note: String,
+    /// Whether something is lost by it that its readers saw before.
+    pub loss: bool,
 }
 
 /// An item of a source that could not be read: data, not an error. The rest goes in.
@@ -265,6 +301,15 @@ mod tests {
     fn a_post_seen_through_another_server_is_not_taken_for_that_servers_own() {
         let link = read("https://reader.example/@ann@origin.example/112215823989566555");
         assert_eq!((link.status, link.author), (None, None));
+    }
+
+    #[test]
+    fn every_format_has_a_name_and_a_rank_of_its_own() {
+        for format in Format::ALL {
+            assert_eq!(Format::named(format.name()), Some(format));
+            assert_eq!(Format::ALL.iter().filter(|other| other.rank() == format.rank()).count(), 1, "{format:?}");
+        }
+        assert_eq!(Format::named("something else"), None);
     }
 
     #[test]

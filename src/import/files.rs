@@ -18,6 +18,9 @@ pub const MAX_PAGE: u64 = 4 * 1024 * 1024;
 /// The largest media file that is opened.
 pub const MAX_MEDIA: u64 = 100 * 1024 * 1024;
 
+/// The bytes by which it is judged whether a page is worth reading.
+const HEAD: usize = 64;
+
 /// A file, or a folder with all that is below it. Iterating yields its regular files, depth first, sorted by name.
 ///
 /// Hidden folders and `node_modules` are left out. A link to a file is followed while it stays inside of the root.
@@ -107,6 +110,15 @@ impl Tree {
             return Err(refuse(format!("has {}, and no more than {} are read", mebibytes(size), mebibytes(MAX_MEDIA))));
         }
         Ok(Box::new(file.take(MAX_MEDIA)))
+    }
+
+    /// Whether there is a file under a reference. Opening it may still be refused.
+    pub fn holds(&self, reference: &str) -> bool {
+        let is_file = |path: &str| {
+            stays_inside(Path::new(path)) && fs::metadata(self.root.join(path)).is_ok_and(|kind| kind.is_file())
+        };
+        let decoded = || percent_decode_str(reference).decode_utf8().is_ok_and(|decoded| is_file(&decoded));
+        is_file(reference) || (reference.contains('%') && decoded())
     }
 
     /// The real path of a reference: as it is written, or else with its percent signs decoded.
@@ -203,13 +215,18 @@ impl File {
         extension.is_some_and(|extension| wanted.contains(&extension.as_str()))
     }
 
-    /// All its bytes, if there are no more than [`MAX_PAGE`].
-    pub fn read(&self) -> Result<Vec<u8>, Skipped> {
+    /// All its bytes, if there are no more than [`MAX_PAGE`]; `None` if it does not begin as wanted.
+    pub fn read_if(&self, wanted: impl Fn(&[u8]) -> bool) -> Result<Option<Vec<u8>>, Skipped> {
         let failed = |cause: io::Error| unreadable(self.shown.clone(), &cause);
-        let file = fs::File::open(&self.path).map_err(failed)?;
+        let mut file = fs::File::open(&self.path).map_err(failed)?;
+        let mut bytes = Vec::with_capacity(HEAD);
+        file.by_ref().take(HEAD as u64).read_to_end(&mut bytes).map_err(failed)?;
+        if !wanted(&bytes) {
+            return Ok(None);
+        }
         let size = file.metadata().map_err(failed)?.len();
-        let mut bytes = Vec::new();
         if size <= MAX_PAGE {
+            bytes.reserve(usize::try_from(size).unwrap_or_default());
             file.take(MAX_PAGE + 1).read_to_end(&mut bytes).map_err(failed)?;
         }
         let size = size.max(bytes.len() as u64);
@@ -218,7 +235,7 @@ impl File {
                 format!("has {}, and no more than {} of a page are read", mebibytes(size), mebibytes(MAX_PAGE));
             return Err(Skipped { at: self.shown.clone(), reason });
         }
-        Ok(bytes)
+        Ok(Some(bytes))
     }
 }
 
@@ -365,8 +382,9 @@ mod tests {
         let dir = site(&["big.md"]);
         fs::File::create(dir.path().join("big.md")).unwrap().set_len(MAX_PAGE + 1).unwrap();
         let file = Tree::open(dir.path()).unwrap().next().unwrap().unwrap();
-        let skipped = file.read().unwrap_err();
+        let skipped = file.read_if(|_| true).unwrap_err();
         assert_eq!(skipped.reason, "has 4.1 MiB, and no more than 4.0 MiB of a page are read");
+        assert_eq!(file.read_if(|_| false), Ok(None), "unless nobody wants it");
     }
 
     #[test]
@@ -386,6 +404,9 @@ mod tests {
         assert_eq!(media(&tree, "%2e%2e/x.png"), "%2e%2e/x.png: is not in the archive");
         assert_eq!(media(&tree, "/etc/passwd"), "/etc/passwd: leads out of the archive");
         assert_eq!(media(&tree, "huge.mp4"), "huge.mp4: has 100.1 MiB, and no more than 100.0 MiB are read");
+        for (reference, there) in [("a/p.png", true), ("a/with%20space.png", true), ("a", false), ("../x.png", false)] {
+            assert_eq!(tree.holds(reference), there, "{reference}");
+        }
         let link = media(&tree, "https://a.example/p.png");
         assert_eq!(link, "https://a.example/p.png: is a link, not a file in the archive");
         assert!(media(&tree, "a\0b").contains("cannot be opened"), "{}", media(&tree, "a\0b"));

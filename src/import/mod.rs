@@ -44,12 +44,10 @@ pub trait ArchiveReader: Send {
     fn media(&self, reference: &str) -> Result<Box<dyn Read + Send>, Error>;
 }
 
-/// Open a file or a folder of any depth. `only` restricts it to one format; otherwise each file is judged by its content.
+/// Open a file or a folder of any depth. Each file is judged by its content; `only` leaves out what is of another format.
 ///
 /// `now` bounds which status ids are believed to carry a time. Blocking, like everything here.
 pub fn open(path: &Path, only: Option<Format>, now: DateTime<Utc>) -> Result<Box<dyn ArchiveReader>, Error> {
     let tree = files::Tree::open(path)?;
-    match only {
-        None | Some(Format::HugoBundle) => Ok(Box::new(hugo::Reader::new(tree, now))),
-    }
+    Ok(Box::new(hugo::Reader::new(tree, only, now)))
 }

@@ -16,6 +16,7 @@ mod outside_readers;
 mod pages;
 mod private_postgres;
 mod public_url;
+mod reading;
 mod readme;
 mod schema;
 mod secrets;

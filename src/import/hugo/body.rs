@@ -1,4 +1,6 @@
 //! Cuts the body of a page into its posts: each ends with a line `###### [Mastodon Source …](url)`.
+//!
+//! Two layouts do that: bundles, and day files with a sign less.
 
 /// What marks a line as the end of a post.
 const SOURCE: &str = "[Mastodon Source";
@@ -19,6 +21,10 @@ pub struct Section<'a> {
     pub text: &'a str,
     /// What its source line links to; `None` if that line is malformed.
     pub link: Option<&'a str>,
+    /// The number of signs before its source line.
+    pub level: usize,
+    /// Whether a thematic break keeps it apart from the post before.
+    pub after_break: bool,
 }
 
 /// A body in pieces.
@@ -41,14 +47,19 @@ pub fn split(page: &str, offset: usize, lines: usize) -> Body<'_> {
     let mut at = offset;
     // Where the post under way starts: its line and offset.
     let mut open: Option<(usize, usize)> = None;
+    let mut after_break = false;
     for (index, line) in page[offset..].split_inclusive('\n').enumerate() {
         let number = lines + index + 1;
-        if let Some(link) = source_link(line) {
+        if let Some((level, link)) = source_link(line) {
             let (first, start) = open.take().unwrap_or((number, at));
             let end = at + line.trim_end_matches(['\r', '\n']).len();
-            body.sections.push(Section { line: first, start, end, text: &page[start..at], link });
-        } else if open.is_none() && !is_separator(line) && !(body.sections.is_empty() && is_decoration(line)) {
-            open = Some((number, at));
+            body.sections.push(Section { line: first, start, end, text: &page[start..at], link, level, after_break });
+            after_break = false;
+        } else if open.is_none() {
+            if !is_separator(line) && !(body.sections.is_empty() && is_decoration(line)) {
+                open = Some((number, at));
+            }
+            after_break |= open.is_none() && !line.trim().is_empty();
         }
         at += line.len();
     }
@@ -78,8 +89,8 @@ fn is_decoration(line: &str) -> bool {
     line.starts_with("![") && line.trim_end().ends_with(DECORATION)
 }
 
-/// `None` if a line is no source line, else what it links to, if anything.
-fn source_link(line: &str) -> Option<Option<&str>> {
+/// `None` if a line is no source line, else its level and what it links to, if anything.
+fn source_link(line: &str) -> Option<(usize, Option<&str>)> {
     let line = line.trim();
     let title = line.trim_start_matches('#');
     let level = line.len() - title.len();
@@ -87,7 +98,7 @@ fn source_link(line: &str) -> Option<Option<&str>> {
         return None;
     }
     let link = title.split_once("](").and_then(|(_, link)| link.strip_suffix(')')).map(str::trim);
-    Some(link.filter(|link| !link.is_empty()))
+    Some((level, link.filter(|link| !link.is_empty())))
 }
 
 #[cfg(test)]
@@ -110,7 +121,7 @@ mod tests {
         for line in
             ["###### [Mastodon Source 🐘]()", "## [Mastodon Source", "# [Mastodon Source](x", "# [Mastodon Source] (x)"]
         {
-            assert_eq!(source_link(line), Some(None), "{line}");
+            assert!(matches!(source_link(line), Some((_, None))), "{line}");
         }
         for line in
             ["[Mastodon Source](x)", "####### [Mastodon Source](x)", "# Mastodon Source", "text # [Mastodon Source](x)"]
@@ -131,6 +142,17 @@ mod tests {
         let body = split(&page, 0, 0);
         assert_eq!((body.sections[0].line, body.sections[0].text), (3, "a\n"));
         assert_eq!(body.sections[1].text.trim(), image, "further down it is a picture like any other");
+    }
+
+    #[test]
+    fn a_break_before_a_post_is_noted_and_one_inside_is_text() {
+        let body = split(
+            "a\n##### [Mastodon Source](x)\n\n---\n\nb\n---\nc\n##### [Mastodon Source](y)\n\nd\n##### [Mastodon Source](z)\n",
+            0,
+            0,
+        );
+        let told: Vec<_> = body.sections.iter().map(|s| (s.after_break, s.level, s.text)).collect();
+        assert_eq!(told, [(false, 5, "a\n"), (true, 5, "b\n---\nc\n"), (false, 5, "d\n")]);
     }
 
     #[test]

@@ -33,18 +33,31 @@ pub struct Words {
     pub linked: Vec<String>,
 }
 
-/// Take all media out of a text: Markdown images that start a line, and the elements `img`, `video` and `audio`.
-pub fn take_media(text: &str) -> (String, Vec<Embed>) {
+/// What is looked for in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Looking {
+    /// Markdown images that start a line.
+    Images,
+    /// The elements `img`, `video` and `audio`.
+    Elements,
+    /// Both.
+    Everything,
+}
+
+/// Take media out of a text.
+pub fn take_media(text: &str, looking: Looking) -> (String, Vec<Embed>) {
     let mut html = String::with_capacity(text.len());
     let mut media = Vec::new();
     let mut at = 0;
     while at < text.len() {
         let rest = &text[at..];
         let starts_line = at == 0 || text.as_bytes()[at - 1] == b'\n';
-        let taken = if starts_line && rest.starts_with("![") {
+        let taken = if starts_line && looking != Looking::Elements && rest.starts_with("![") {
             image(rest).map(|(embed, length)| (length, Piece::Media(embed)))
-        } else {
+        } else if looking != Looking::Images {
             tag(rest)
+        } else {
+            None
         };
         let (length, piece) = taken.unwrap_or_else(|| (plain(rest), Piece::Kept));
         match piece {
@@ -116,7 +129,7 @@ fn target(written: &str) -> String {
 }
 
 /// What a file is by its ending.
-fn kind_of(target: &str) -> Option<MediaKind> {
+pub fn kind_of(target: &str) -> Option<MediaKind> {
     let path = target.split(['?', '#']).next().unwrap_or_default();
     let ending = path.rsplit_once('.')?.1.to_ascii_lowercase();
     let is = |endings: &[&str]| endings.contains(&ending.as_str());
@@ -147,7 +160,7 @@ fn tag(rest: &str) -> Option<(usize, Piece)> {
 }
 
 /// The length of the tag at the start of `rest`, from `<` to `>`; quoted values may hold a `>`.
-fn tag_length(rest: &str) -> Option<usize> {
+pub fn tag_length(rest: &str) -> Option<usize> {
     let bytes = rest.as_bytes();
     if bytes.first() != Some(&b'<') || !bytes.get(1)?.is_ascii_alphabetic() {
         return None;
@@ -243,7 +256,8 @@ impl Words {
     }
 }
 
-fn is_tag_char(c: char) -> bool {
+/// Whether a hashtag can hold that character.
+pub fn is_tag_char(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '_' | '·' | '・' | '\u{200c}')
 }
 
@@ -253,7 +267,7 @@ mod tests {
 
     /// What is left of a text, and its media as `kind target alt`.
     fn check(text: &str, left: &str, media: &[&str]) {
-        let (html, found) = take_media(text);
+        let (html, found) = take_media(text, Looking::Everything);
         let told =
             |embed: &Embed| format!("{} {} {}", embed.kind.name(), embed.target, embed.alt.as_deref().unwrap_or("-"));
         assert_eq!(html.trim(), left, "{text:?}");
@@ -275,6 +289,15 @@ mod tests {
             &["image f.png see [docs](https://a.example)\nmore"],
         );
         check("![a](f.unknown)\n![b](g.png)", "", &["image f.unknown a", "image g.png b"]);
+    }
+
+    #[test]
+    fn images_alone_or_elements_alone_can_be_looked_for() {
+        let text = "![a](a.png)\n<img src=b.png>c";
+        let (left, found) = take_media(text, Looking::Images);
+        assert_eq!((left.trim(), found.len(), found[0].target.as_str()), ("<img src=b.png>c", 1, "a.png"));
+        let (left, found) = take_media(text, Looking::Elements);
+        assert_eq!((left.as_str(), found.len(), found[0].target.as_str()), ("![a](a.png)\nc", 1, "b.png"));
     }
 
     #[test]
@@ -333,7 +356,7 @@ mod tests {
                 seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 text.push_str(pieces[(seed >> 33) % pieces.len()]);
             }
-            assert!(take_media(&text).0.len() <= text.len());
+            assert!(take_media(&text, Looking::Everything).0.len() <= text.len());
         }
     }
 }

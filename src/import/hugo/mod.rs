@@ -1,33 +1,36 @@
-//! Reads Hugo page bundles that hold one thread of Mastodon posts each, as the first converters wrote them.
+//! Reads the pages of Hugo and Jekyll sites that hold posts, whatever layout each of them has.
 //!
-//! A page is recognised by its content: a `canonical` in its front matter and source lines in its body. All other files
-//! are none of its business. Start with [`Reader`], then `front_matter.rs`, `body.rs` and `markup.rs`.
+//! A page is judged by its content, so layouts may be mixed in one tree; a file that no layout knows is none of our
+//! business. Start with [`Reader`]; each layout has a file: `bundle.rs`, `day.rs`, `status.rs`, `generic.rs`.
 
 mod body;
+mod bundle;
+mod day;
 mod front_matter;
+mod generic;
+mod links;
+mod markdown;
 mod markup;
+mod shortcodes;
+mod site;
+mod status;
 #[cfg(test)]
 mod tests;
 
 use super::files::{File, Tree, one_line};
 use super::{ArchiveReader, Error};
-use crate::domain::snowflake::trusted_time;
-use crate::domain::source::{
-    DateOrigin, Format, PostLink, Skipped, SourceAudience, SourceKey, SourceMedia, SourcePost,
-};
-use body::{Body, Section};
-use chrono::{DateTime, Datelike, Duration, Timelike, Utc};
-use front_matter::{Found, FrontMatter};
+use crate::domain::source::{Format, Remark, Skipped, SourceAudience, SourceMedia, SourcePost};
+use body::Body;
+use chrono::{DateTime, Datelike, Duration, Utc};
+use front_matter::FrontMatter;
 use std::collections::VecDeque;
 use std::io::Read;
 use std::path::Path;
 use url::Url;
 
-/// The version of this reader. A new one may read differently what has not changed.
-pub const READER_VERSION: i32 = 1;
-
-/// The tag that every page has.
-const EXTRA_TAG: &str = "Social Media";
+/// The endings of pages that hold Markdown, and of those that hold HTML.
+const MARKDOWN: [&str; 6] = ["md", "markdown", "mdown", "mkd", "mkdn", "mkdown"];
+const HTML: [&str; 2] = ["html", "htm"];
 
 /// The longest post that is taken apart, in bytes: far above what servers allow, and little enough for any HTML in it.
 const MAX_POST: usize = 128 * 1024;
@@ -38,15 +41,16 @@ type Item = Result<SourcePost, Skipped>;
 /// Reads all pages of a tree, one at a time.
 pub struct Reader {
     tree: Tree,
+    only: Option<Format>,
     now: DateTime<Utc>,
     /// What the page under way still has to give.
     ready: VecDeque<Item>,
 }
 
 impl Reader {
-    /// Read `tree`. Nothing in it can have happened more than a day after `now`.
-    pub fn new(tree: Tree, now: DateTime<Utc>) -> Reader {
-        Reader { tree, now, ready: VecDeque::new() }
+    /// Read `tree`, or what is of the format `only`. Nothing in it can have happened more than a day after `now`.
+    pub fn new(tree: Tree, only: Option<Format>, now: DateTime<Utc>) -> Reader {
+        Reader { tree, only, now, ready: VecDeque::new() }
     }
 }
 
@@ -56,11 +60,7 @@ impl ArchiveReader for Reader {
             if let Some(item) = self.ready.pop_front() {
                 return Some(item);
             }
-            let items = match self.tree.next()? {
-                Ok(file) if file.has_extension(&["md", "markdown"]) => read_file(&file, self.now),
-                Ok(_) => continue,
-                Err(skipped) => Err(skipped),
-            };
+            let items = self.tree.next()?.and_then(|file| self.read_file(&file));
             match items {
                 Ok(items) => self.ready.extend(items),
                 Err(skipped) => return Some(Err(skipped)),
@@ -69,297 +69,165 @@ impl ArchiveReader for Reader {
     }
 
     fn media(&self, reference: &str) -> Result<Box<dyn Read + Send>, Error> {
+        if reference.starts_with('/') {
+            return Err(Error::Media { reference: one_line(reference), reason: site::NOT_THERE.into() });
+        }
         self.tree.media(reference)
     }
 }
 
-/// All items of a file; none if it is not one of ours; an error if nothing of it can be read.
-fn read_file(file: &File, now: DateTime<Utc>) -> Result<Vec<Item>, Skipped> {
-    let bytes = file.read()?;
-    if !body::may_hold_posts(&bytes) {
-        return Ok(vec![]);
+impl Reader {
+    /// All items of a file; none if it is not one of ours; an error if nothing of it can be read.
+    fn read_file(&self, file: &File) -> Result<Vec<Item>, Skipped> {
+        let is_html = file.has_extension(&HTML);
+        if !is_html && !file.has_extension(&MARKDOWN) {
+            return Ok(vec![]);
+        }
+        let Some(bytes) = file.read_if(front_matter::may_begin)? else {
+            return Ok(vec![]);
+        };
+        let has_sources = !is_html && body::may_hold_posts(&bytes);
+        let text = String::from_utf8_lossy(&bytes);
+        let Some(page) = self.page(file, &text, has_sources)? else {
+            return Ok(vec![]);
+        };
+        let body = if has_sources { body::split(&text, page.end, page.lines) } else { Body::default() };
+        let layout = if is_html { page.generic() } else { page.layout(&body) };
+        let Some(layout) = layout.filter(|layout| self.only.is_none_or(|only| only == *layout)) else {
+            return Ok(vec![]);
+        };
+        if let Err(cause) = std::str::from_utf8(&bytes)
+            && !(layout == Format::HugoDay && day::only_headings_are_cut(&bytes))
+        {
+            let at = cause.valid_up_to();
+            let line = bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+            let reason = format!("is not UTF-8 at byte {at}. Convert it to UTF-8 and import it again.");
+            return Err(page.skipped(line, &reason));
+        }
+        if let Some(reason) = page.withheld() {
+            return Err(Skipped { at: page.shown.to_owned(), reason });
+        }
+        match layout {
+            Format::HugoBundle => bundle::items(&page, &body),
+            Format::HugoDay => Ok(day::items(&page, &body)),
+            Format::HugoStatus => Ok(vec![status::item(&page)]),
+            Format::HugoPage => Ok(vec![generic::item(&page, is_html)]),
+        }
     }
-    let folder = file.relative.parent().unwrap_or(Path::new(""));
-    let text = String::from_utf8_lossy(&bytes);
-    let Some(page) = Page::recognise(&text, &file.shown, folder, now)? else {
-        return Ok(vec![]);
-    };
-    if let Err(cause) = std::str::from_utf8(&bytes) {
-        let at = cause.valid_up_to();
-        let line = bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
-        return Err(page.skipped(line, format!("is not UTF-8 at byte {at}. Convert it to UTF-8 and import it again.")));
+
+    /// The page with its front matter read; `None` if it cannot be one of ours, an error if it is and cannot be read.
+    fn page<'a>(&'a self, file: &'a File, text: &'a str, has_sources: bool) -> Result<Option<Page<'a>>, Skipped> {
+        let Some(block) = front_matter::find(text) else {
+            return Ok(None);
+        };
+        if block.as_ref().is_ok_and(|block| !has_sources && !block.may_be_canonical()) {
+            return Ok(None);
+        }
+        let (end, lines) = block.as_ref().map_or((0, 0), |block| (block.end, block.lines));
+        match block.and_then(|block| block.read()) {
+            Ok(front_matter) => {
+                let (shown, relative) = (file.shown.as_str(), file.relative.as_path());
+                Ok(Some(Page { shown, relative, text, front_matter, end, lines, now: self.now, tree: &self.tree }))
+            }
+            Err((line, reason)) => {
+                let is_ours = front_matter::names_canonical(text)
+                    || (has_sources && !body::split(text, 0, 0).sections.is_empty());
+                let at = format!("{}:{line}", file.shown);
+                if is_ours { Err(Skipped { at, reason: one_line(&reason) }) } else { Ok(None) }
+            }
+        }
     }
-    if page.front_matter.draft {
-        return Err(Skipped { at: page.shown.to_owned(), reason: "is a draft".into() });
-    }
-    page.items()
 }
 
-/// A page that was recognised.
+/// A page on its way through the reader of its layout.
 struct Page<'a> {
     /// Its path for messages.
     shown: &'a str,
-    /// The folder that it lies in, below the root.
-    folder: &'a Path,
+    /// Its path below the root.
+    relative: &'a Path,
     text: &'a str,
     front_matter: FrontMatter,
-    canonical: Url,
-    body: Body<'a>,
+    /// The offset after the front matter, and the number of lines before it.
+    end: usize,
+    lines: usize,
     now: DateTime<Utc>,
+    tree: &'a Tree,
 }
 
-/// What the sections of a page tell each other.
-struct Thread {
-    /// The time of the first section, stated or reckoned.
-    first: DateTime<Utc>,
-    /// Whether the front matter states it.
-    stated: bool,
-    /// Whether the first status id agrees with it: then the ids of this server tell the time.
-    ids_agree: bool,
-    /// The last post that was good, and what it answers.
-    last: Option<(SourceKey, Option<SourceKey>)>,
-    /// The tags of the front matter that no section shows.
-    loose_tags: Vec<String>,
-}
-
-/// A section with its media taken out.
-#[derive(Default)]
-struct Content {
-    html: String,
-    words: markup::Words,
-    media: Vec<SourceMedia>,
-}
-
-impl<'a> Page<'a> {
-    /// Recognise a page by its content; an error if it is one of ours but cannot be read.
-    fn recognise(
-        text: &'a str,
-        shown: &'a str,
-        folder: &'a Path,
-        now: DateTime<Utc>,
-    ) -> Result<Option<Page<'a>>, Skipped> {
-        let skipped = |line: usize, reason: &str| Skipped { at: format!("{shown}:{line}"), reason: one_line(reason) };
-        let (front_matter, end, lines) = match front_matter::read(text) {
-            Found::Nothing => return Ok(None),
-            Found::Broken { .. } if body::split(text, 0, 0).sections.is_empty() => return Ok(None),
-            Found::Broken { line, reason } => return Err(skipped(line, &reason)),
-            Found::Read { front_matter, end, lines } => (front_matter, end, lines),
-        };
-        let body = body::split(text, end, lines);
-        let Some(canonical) = front_matter.canonical.as_deref().filter(|_| !body.sections.is_empty()) else {
-            return Ok(None);
-        };
-        let Some(canonical) = web_address(canonical) else {
-            return Err(skipped(1, &format!("its canonical is no web address: {canonical}")));
-        };
-        Ok(Some(Page { shown, folder, text, front_matter, canonical, body, now }))
-    }
-
-    /// Its posts, each with what is wrong in its place.
-    fn items(&self) -> Result<Vec<Item>, Skipped> {
-        let contents: Vec<Content> = self.body.sections.iter().map(|section| self.content(section)).collect();
-        let mut thread = self.thread(&contents)?;
-        let mut items = Vec::with_capacity(contents.len() + 1);
-        for ((position, section), content) in self.body.sections.iter().enumerate().zip(contents) {
-            items.push(self.post(position, section, content, &mut thread));
-        }
-        if let Some(line) = self.body.rest {
-            let reason = "is text without a source line, so it is not known which post it is".to_owned();
-            items.push(Err(self.skipped(line, reason)));
-        }
-        Ok(items)
-    }
-
-    /// What its sections share: the first date, and the tags that belong to none of them.
-    fn thread(&self, contents: &[Content]) -> Result<Thread, Skipped> {
-        let stated = self.front_matter.date.as_deref().and_then(front_matter::date);
-        let Some(first) = stated.or_else(|| self.first_from_ids()) else {
-            let count = self.body.sections.len();
-            let reason = match self.front_matter.date.as_deref() {
-                Some(date) => format!("its date is no date: {date}"),
-                None => "its front matter has no date".to_owned(),
-            };
-            let reason = format!("{reason}; no status id tells the time either, so its posts ({count}) are left out");
-            return Err(Skipped { at: self.shown.to_owned(), reason: one_line(&reason) });
-        };
-        if !self.is_plausible(first) {
-            let reason = format!("its date is before 1970 or in the future: {}", first.to_rfc3339());
-            return Err(Skipped { at: self.shown.to_owned(), reason });
-        }
-        let is_loose = |tag: &&String| contents.iter().all(|content| content.words.spelling_of(tag).is_none());
-        let loose_tags = self.tags().iter().filter(is_loose).cloned().collect();
-        let first_id =
-            self.body.sections.first().and_then(|section| PostLink::read(&web_address(section.link?)?).status);
-        let ids_agree = first_id.is_some_and(|id| trusted_time(id, stated, self.now).is_some()) && stated.is_some();
-        Ok(Thread { first, stated: stated.is_some(), ids_agree, last: None, loose_tags })
-    }
-
-    /// When the first post was published, reckoned from the first status id that can be trusted.
-    fn first_from_ids(&self) -> Option<DateTime<Utc>> {
-        self.body.sections.iter().enumerate().find_map(|(position, section)| {
-            let status = PostLink::read(&web_address(section.link?)?).status?;
-            let time = trusted_time(status, None, self.now)?;
-            time.checked_sub_signed(seconds(position))
-        })
-    }
-
-    /// The tags of the front matter as hashtags.
-    fn tags(&self) -> Vec<String> {
-        let names = self.front_matter.tags.iter().map(|tag| tag.trim().trim_start_matches('#').trim());
-        let kept = names.filter(|tag| !tag.is_empty() && !tag.eq_ignore_ascii_case(EXTRA_TAG));
-        kept.map(str::to_owned).collect()
-    }
-
-    /// Take a section apart. One that is too long stays empty.
-    fn content(&self, section: &Section<'_>) -> Content {
-        if section.text.len() > MAX_POST {
-            return Content::default();
-        }
-        let (html, embeds) = markup::take_media(&section.text.replace("\r\n", "\n"));
-        let html = body::without_separators(&html).to_owned();
-        let mut media: Vec<SourceMedia> = Vec::new();
-        for embed in embeds {
-            let Some(reference) = self.reference(&embed.target) else {
-                continue;
-            };
-            match media.iter_mut().find(|known| known.reference == reference) {
-                Some(known) => known.alt = known.alt.take().or(embed.alt),
-                None => media.push(SourceMedia { reference, kind: embed.kind, alt: embed.alt }),
-            }
-        }
-        Content { words: markup::words(&html), html, media }
-    }
-
-    /// Where a media file is: a URL, or the path below the root of the file of that name beside the page.
-    fn reference(&self, target: &str) -> Option<String> {
-        let lower = target.to_ascii_lowercase();
-        if lower.starts_with("http://") || lower.starts_with("https://") {
-            return Some(target.to_owned());
-        }
-        if target.starts_with("//") {
-            return Some(format!("https:{target}"));
-        }
-        let name = target.rsplit('/').next().filter(|name| !name.is_empty() && *name != "." && *name != "..")?;
-        (!lower.starts_with("data:")).then(|| self.folder.join(name).to_string_lossy().into_owned())
-    }
-
-    /// One post.
-    fn post(&self, position: usize, section: &Section<'_>, content: Content, thread: &mut Thread) -> Item {
-        let skipped = |reason: &str| self.skipped(section.line, reason.to_owned());
-        let Some(url) = section.link.and_then(web_address) else {
-            return Err(skipped("its source line does not link to a post"));
-        };
-        if section.text.len() > MAX_POST {
-            return Err(skipped("is longer than 128 KiB, which no post is"));
-        }
-        if content.media.is_empty() && content.words.text.trim().is_empty() {
-            return Err(skipped("is empty"));
-        }
-        let link = PostLink::read(&url);
-        let (published, date_origin) = self.published(position, link.status, thread);
-        if !self.is_plausible(published) {
-            return Err(skipped("its date is before 1970 or in the future"));
-        }
-        let reply_to = match thread.last.take() {
-            Some((last, parent)) if last == link.key => parent,
-            last => last.map(|(last, _)| last),
-        };
-        thread.last = Some((link.key.clone(), reply_to.clone()));
-        let is_first = position == 0;
-        let (object_id, object_id_stated) = self.object_id(is_first, &url, &link);
-        Ok(SourcePost {
-            at: format!("{}:{}", self.shown, section.line),
-            key: link.key,
-            author: link.author,
-            status: link.status,
-            object_id,
-            object_id_stated,
-            canonical_url: Some(url.into()),
-            audience: SourceAudience::Public,
-            published,
-            date_origin,
-            edited: self.edited(published).filter(|_| is_first),
-            tags: self.tags_of(&content.words, if is_first { &thread.loose_tags } else { &[] }),
-            html: content.html,
-            warning: None,
-            sensitive: false,
-            language: None,
-            reply_to,
-            media: content.media,
-            bytes: self.bytes(is_first, section),
-            format: Format::HugoBundle,
-            reader_version: READER_VERSION,
-        })
-    }
-
-    /// When a post was published, and how that is known.
-    fn published(&self, position: usize, status: Option<i64>, thread: &Thread) -> (DateTime<Utc>, DateOrigin) {
-        // A thread may go on for days, so the first date bounds a later one only while the ids are in doubt.
-        let near = Some(thread.first).filter(|_| position == 0 || !thread.ids_agree);
-        let time = status.and_then(|status| trusted_time(status, near, self.now));
-        let time = time.filter(|time| *time >= thread.first - Duration::days(1));
-        if position == 0 && thread.stated {
-            let agrees = |time: &DateTime<Utc>| time.timestamp() == thread.first.timestamp();
-            let finer = time.filter(|time| thread.first.nanosecond() == 0 && agrees(time));
-            return (finer.unwrap_or(thread.first), DateOrigin::FrontMatter);
-        }
-        match time {
-            Some(time) => (time, DateOrigin::StatusId),
-            None => {
-                let time = thread.first.checked_add_signed(seconds(position)).unwrap_or(thread.first);
-                (time, DateOrigin::Estimated)
-            }
-        }
-    }
-
-    /// When the page was edited, if that was after its first post was published.
-    fn edited(&self, published: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let edited = self.front_matter.lastmod.as_deref().and_then(front_matter::date)?;
-        (edited > published && self.is_plausible(edited)).then_some(edited)
-    }
-
-    /// The ActivityPub id of a post, and whether the page states it.
-    ///
-    /// The page states that of its first post. Where that has Mastodon's old shape, the others of the same user have it.
-    fn object_id(&self, is_first: bool, url: &Url, link: &PostLink) -> (Option<String>, bool) {
-        let canonical = PostLink::read(&self.canonical);
-        if canonical.key == link.key {
-            return (Some(self.canonical.to_string()), true);
-        }
-        let same_server = self.canonical.host_str() == url.host_str() && self.canonical.port() == url.port();
-        let segments: Vec<&str> = self.canonical.path().trim_matches('/').split('/').collect();
-        if let (["users", user, "statuses", _], Some(author), Some(status)) =
-            (segments.as_slice(), &link.author, link.status)
+impl Page<'_> {
+    /// Which layout it has, if any.
+    fn layout(&self, body: &Body<'_>) -> Option<Format> {
+        let says = &self.front_matter;
+        let has_posts = !body.sections.is_empty();
+        if says.canonical().is_some() && has_posts {
+            Some(Format::HugoBundle)
+        } else if says.canonicals().next().is_none() && body.sections.iter().any(|section| section.level == day::LEVEL)
         {
-            let same_user = same_server && author.user.eq_ignore_ascii_case(user);
-            let mut derived = self.canonical.clone();
-            derived.set_path(&format!("/users/{user}/statuses/{status}"));
-            return (same_user.then(|| derived.into()), false);
+            Some(Format::HugoDay)
+        } else if says.post_uri().is_some() && says.post_id.is_some() {
+            Some(Format::HugoStatus)
+        } else {
+            self.generic()
         }
-        // A server that is not Mastodon: its object ids and its pages have nothing in common but the host.
-        let may_be_its_own = is_first && same_server && canonical.status.is_none();
-        (may_be_its_own.then(|| self.canonical.to_string()), false)
     }
 
-    /// The hashtags of a post: those marked in its HTML, those of the page that it shows, and the loose ones.
-    fn tags_of(&self, words: &markup::Words, loose: &[String]) -> Vec<String> {
-        let shown = self.tags();
-        let shown = shown.iter().filter_map(|tag| words.spelling_of(tag)).map(str::to_owned);
-        let mut tags: Vec<String> = Vec::new();
-        for tag in words.linked.iter().cloned().chain(shown).chain(loose.iter().cloned()) {
-            if tags.iter().all(|known| known.to_lowercase() != tag.to_lowercase()) {
-                tags.push(tag);
-            }
-        }
-        tags
+    /// The generic layout, if it says where it first stood.
+    fn generic(&self) -> Option<Format> {
+        self.front_matter.canonicals().next().map(|_| Format::HugoPage)
     }
 
-    /// The bytes of a section as they stand in the file; the front matter goes with the first, but for its comments:
-    /// there the converter notes when it ran, which is no change of the post.
-    fn bytes(&self, is_first: bool, section: &Section<'_>) -> Vec<u8> {
-        let before = if is_first { &self.text[..section.start] } else { "" };
-        let kept = before.split_inclusive('\n').filter(|line| !line.starts_with('#'));
-        kept.chain([&self.text[section.start..section.end]]).collect::<String>().into_bytes()
+    /// Why the page is not to be shown to everybody now, if it is not.
+    fn withheld(&self) -> Option<String> {
+        let says = &self.front_matter;
+        let date = |text: &Option<String>| text.as_deref().and_then(front_matter::date);
+        let day = |time: DateTime<Utc>| time.format("%Y-%m-%d %H:%M UTC").to_string();
+        if says.draft {
+            return Some("is a draft".into());
+        }
+        if self.relative.iter().any(|part| part == "_drafts") {
+            return Some("is a draft: it lies in the folder _drafts".into());
+        }
+        if says.published == Some(false) {
+            return Some("is not published: its front matter says `published: false`".into());
+        }
+        if says.private || says.password || says.headless {
+            return Some("is not for everyone: its front matter says private, password or headless".into());
+        }
+        if let Some(time) = date(&says.publish_date).filter(|time| *time > self.now) {
+            return Some(format!("is not to be published before {}", day(time)));
+        }
+        let expired = date(&says.expiry_date).filter(|time| *time <= self.now);
+        expired.map(|time| format!("has expired: it was to be shown until {}", day(time)))
+    }
+
+    /// For whom it is: what is not known to be public is not.
+    fn audience(&self) -> SourceAudience {
+        match self.front_matter.visibility.as_deref().map(str::to_ascii_lowercase).as_deref() {
+            None | Some("public") if !self.front_matter.unlisted => SourceAudience::Public,
+            None | Some("public" | "unlisted") => SourceAudience::Unlisted,
+            Some(_) => SourceAudience::NotPublic,
+        }
+    }
+
+    /// The folder that it lies in, below the root.
+    fn folder(&self) -> &Path {
+        self.relative.parent().unwrap_or(Path::new(""))
+    }
+
+    /// Its name without the folder.
+    fn name(&self) -> &str {
+        self.relative.file_name().and_then(|name| name.to_str()).unwrap_or_default()
+    }
+
+    /// What stands below its front matter.
+    fn body(&self) -> &str {
+        &self.text[self.end..]
+    }
+
+    /// The line of the page on which its body's first text stands.
+    fn first_line(&self) -> usize {
+        let blank = self.body().lines().take_while(|line| line.trim().is_empty()).count();
+        self.lines + 1 + if self.body().trim().is_empty() { 0 } else { blank }
     }
 
     /// Whether something can have happened then.
@@ -367,9 +235,41 @@ impl<'a> Page<'a> {
         (1970..=9999).contains(&time.year()) && time <= self.now + Duration::days(1)
     }
 
-    fn skipped(&self, line: usize, reason: String) -> Skipped {
-        Skipped { at: format!("{}:{line}", self.shown), reason }
+    fn skipped(&self, line: usize, reason: &str) -> Skipped {
+        Skipped { at: format!("{}:{line}", self.shown), reason: one_line(reason) }
     }
+
+    fn remark(&self, line: usize, note: &str, loss: bool) -> Remark {
+        Remark { at: format!("{}:{line}", self.shown), note: one_line(note), loss }
+    }
+}
+
+/// The media of a post, each once; `reference` says where the file of a target is.
+fn media_of(embeds: Vec<markup::Embed>, reference: impl Fn(&str) -> Option<String>) -> Vec<SourceMedia> {
+    let mut media: Vec<SourceMedia> = Vec::new();
+    for embed in embeds {
+        let Some(reference) = reference(&embed.target) else {
+            continue;
+        };
+        match media.iter_mut().find(|known| known.reference == reference) {
+            Some(known) => known.alt = known.alt.take().or(embed.alt),
+            None => media.push(SourceMedia { reference, kind: embed.kind, alt: embed.alt }),
+        }
+    }
+    media
+}
+
+/// Hashtags from tags: what no hashtag can hold is left out, and each comes once.
+fn hashtags<'a>(tags: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for tag in tags {
+        let tag: String = tag.chars().filter(|c| markup::is_tag_char(*c)).collect();
+        let is_new = || names.iter().all(|known| known.to_lowercase() != tag.to_lowercase());
+        if !tag.is_empty() && is_new() {
+            names.push(tag);
+        }
+    }
+    names
 }
 
 /// The seconds by which an estimated date is moved.
@@ -379,6 +279,6 @@ fn seconds(position: usize) -> Duration {
 
 /// A URL that can be that of a web page.
 fn web_address(text: &str) -> Option<Url> {
-    let url = Url::parse(text).ok()?;
+    let url = Url::parse(text.trim()).ok()?;
     (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
 }

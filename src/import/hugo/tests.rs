@@ -1,6 +1,7 @@
-//! Whole pages through the reader: small invented documents, and what comes out of them.
+//! Whole bundles through the reader: small invented documents, and what comes out of them.
 
 use super::*;
+use crate::domain::source::DateOrigin;
 use crate::import::open;
 use std::fs;
 
@@ -262,8 +263,7 @@ fn other_files_are_left_alone() {
     assert!(read_as("t/index.txt", ours.as_bytes()).is_empty());
     assert_eq!(read_as("t/Post.MARKDOWN", ours.as_bytes()).len(), 1);
     assert!(read("# Plain\n").is_empty());
-    assert!(read(&page(HEAD, &["<p>a</p>\n".into()])).is_empty(), "no source line");
-    assert!(read(&page("date: 2024-04-05T00:00:00Z\n", &[section("a", ID)])).is_empty(), "a day file");
+    assert!(read(&page("date: 2024-04-05T00:00:00Z\n", &[section("a", ID)])).is_empty(), "no canonical");
     assert!(read(&section("a", ID)).is_empty(), "no front matter");
 }
 

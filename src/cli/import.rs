@@ -1,9 +1,12 @@
 //! `everpost import`: progress while it runs, a report at the end.
 
 use super::{output, parse_handle};
+use crate::activitystreams::render::timestamp;
 use crate::domain::source::Format;
+use crate::import::files::one_line;
 use crate::operations::accounts;
 use crate::operations::ingest::{self, Report, Request};
+use crate::operations::preview::{Outcome, Preview};
 use crate::startup::Started;
 use chrono::Utc;
 use clap::{Args, ValueEnum};
@@ -12,6 +15,7 @@ use serde_json::{Value, json};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -36,10 +40,10 @@ pub struct Import {
     /// Leave out what is of another format
     #[arg(long, value_enum, default_value = "auto")]
     format: FormatName,
-    /// Do everything but write
+    /// Do everything but write, and tell of each item what it would become
     #[arg(long)]
     dry_run: bool,
-    /// Exit with 3 when anything was skipped or any media file is missing
+    /// Exit with 3 when anything was skipped, any media file is missing, or a note tells of a loss
     #[arg(long)]
     strict: bool,
     /// Print the report as JSON and nothing else
@@ -88,14 +92,25 @@ impl Import {
         };
         let begun = Instant::now();
         let progress = Progress::new();
-        let report =
-            ingest::ingest(&started.app, &request, Utc::now(), &|read, total| progress.show(read, total)).await;
+        // Lines are printed as they come, and nothing is kept of them; one JSON value has to be collected.
+        let items = Mutex::new(Vec::new());
+        let watch = |item: Preview| match self.json {
+            true => items.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(preview_json(&item)),
+            false => progress.bar.suspend(|| println!("{}", preview_line(&item))),
+        };
+        let show = |read, total| progress.show(read, total);
+        let report = ingest::ingest_watched(&started.app, &request, Utc::now(), &show, &watch).await;
         progress.bar.finish_and_clear();
         let report = report?;
-        let lossless = report.skipped.is_empty() && report.media_missing == 0;
+        let lossless =
+            report.skipped.is_empty() && report.media_missing == 0 && !report.notes.iter().any(|note| note.loss);
         let code = if self.strict && !lossless { ExitCode::from(LOSS) } else { ExitCode::SUCCESS };
         if self.json {
-            output::json(&to_json(&report, begun.elapsed()))?;
+            let mut value = to_json(&report, begun.elapsed());
+            if self.dry_run {
+                value["items"] = items.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).into();
+            }
+            output::json(&value)?;
             return Ok(code);
         }
         print(&report, self.dry_run, begun.elapsed());
@@ -144,6 +159,7 @@ impl Progress {
 /// The report's fixed shape: fields may be added, never renamed.
 fn to_json(report: &Report, took: Duration) -> Value {
     let skipped = report.skipped.iter().map(|item| json!({ "at": item.at, "reason": item.reason }));
+    let notes = report.notes.iter().map(|item| json!({ "at": item.at, "note": item.note, "loss": item.loss }));
     json!({
         "format": "hugo",
         "account": report.account,
@@ -152,6 +168,7 @@ fn to_json(report: &Report, took: Duration) -> Value {
         "updated": report.updated,
         "unchanged": report.unchanged,
         "skipped": skipped.collect::<Vec<_>>(),
+        "notes": notes.collect::<Vec<_>>(),
         "published": report.published,
         "media": { "stored": report.media_stored, "missing": report.media_missing },
         "estimated_dates": report.estimated_dates,
@@ -171,12 +188,55 @@ fn print(report: &Report, dry_run: bool, took: Duration) {
     println!("  media missing    {:>7}", report.media_missing);
     println!("  estimated dates  {:>7}", report.estimated_dates);
     println!("  published        {:>7}", report.published);
-    for item in report.skipped.iter().take(SHOWN) {
-        println!("  skipped {}: {}", item.at, item.reason);
+    println!("  notes            {:>7}", report.notes.len());
+    name_some("skipped", report.skipped.iter().map(|item| (&item.at, &item.reason)));
+    name_some("note", report.notes.iter().map(|item| (&item.at, &item.note)));
+}
+
+/// The first of a list, each with its place, and how many more there are.
+fn name_some<'a>(word: &str, mut items: impl ExactSizeIterator<Item = (&'a String, &'a String)>) {
+    for (at, text) in items.by_ref().take(SHOWN) {
+        println!("  {word} {at}: {text}");
     }
-    if report.skipped.len() > SHOWN {
-        println!("  … and {} more; --json names them all", report.skipped.len() - SHOWN);
+    if items.len() > 0 {
+        println!("  … and {} more; --json names them all", items.len());
     }
+}
+
+/// What an item would become, on one line.
+fn preview_line(item: &Preview) -> String {
+    let outcome = item.outcome.name();
+    let mut line = format!("{} -> {outcome}", item.at);
+    if let Some(post) = &item.post {
+        let format = post.format.name();
+        let place = post.id.map(|id| id.to_string()).or_else(|| post.canonical_url.clone()).unwrap_or_default();
+        let media = if post.media == 1 { "1 file".to_owned() } else { format!("{} files", post.media) };
+        let date = timestamp(post.published);
+        line.push_str(&format!("  {format}  {date}  {place}  {media}  {}", one_line(&post.words)));
+    }
+    if let Outcome::Skipped(reason) = &item.outcome {
+        line.push_str(&format!("  {reason}"));
+    }
+    line
+}
+
+fn preview_json(item: &Preview) -> Value {
+    let post = item.post.as_ref();
+    let reason = match &item.outcome {
+        Outcome::Skipped(reason) => Some(reason),
+        _ => None,
+    };
+    json!({
+        "at": item.at,
+        "outcome": item.outcome.name(),
+        "reason": reason,
+        "format": post.map(|post| post.format.name()),
+        "published": post.map(|post| timestamp(post.published)),
+        "id": post.and_then(|post| post.id).map(|id| id.to_string()),
+        "canonical": post.and_then(|post| post.canonical_url.as_ref()),
+        "words": post.map(|post| &post.words),
+        "media": post.map(|post| post.media),
+    })
 }
 
 /// What to do next: where the account is, and how another server would see it.

@@ -1,7 +1,7 @@
 //! A post of ours, which anyone may read: public or unlisted, there is no other kind.
 
 use super::ids::{AccountId, ContextId, PostId};
-use super::source::{DateOrigin, Format, MediaKind, SourceAudience, SourceKey};
+use super::source::{DateOrigin, Format, MediaKind, Remark, SourceAudience, SourceKey};
 use crate::text::SafeHtml;
 use chrono::{DateTime, Utc};
 
@@ -220,6 +220,8 @@ pub struct NewPost {
     pub source_sha256: [u8; 32],
     /// The source's bytes, compressed with zstd.
     pub source_bytes: Vec<u8>,
+    /// What is not quite as it was at the source, for the report.
+    pub remarks: Vec<Remark>,
 }
 
 /// What storing a post came to.

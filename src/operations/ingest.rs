@@ -1,11 +1,13 @@
 //! An archive's posts → stored posts, from anywhere, batch by batch.
 
+use super::copies::{Copies, Told};
 use super::pipeline::{Item, Place, Reading, millis};
+use super::preview::{self, Preview};
 use super::target::{self, Survey, Target, handle_of, same_author};
 use super::{App, Error, blocking};
 use crate::domain::account::Handle;
 use crate::domain::post::{Kept, MediaFile, NewPost};
-use crate::domain::source::{DateOrigin, Format, Skipped, SourceKey, SourcePost};
+use crate::domain::source::{DateOrigin, Format, Remark, Skipped, SourceKey, SourcePost};
 use crate::import;
 use crate::store::ingest::Stored;
 use chrono::{DateTime, Utc};
@@ -44,6 +46,8 @@ pub struct Report {
     pub unchanged: u64,
     /// Items left out, each with place and reason.
     pub skipped: Vec<Skipped>,
+    /// What came in and is not quite as it was.
+    pub notes: Vec<Remark>,
     /// Posts that the outbox shows now.
     pub published: u64,
     /// Media files stored for what was created or updated, each counted once.
@@ -55,7 +59,7 @@ pub struct Report {
 }
 
 /// A text by its hash: what an import keeps of every post must stay small, for there may be millions.
-fn digest(text: &str) -> u128 {
+pub(super) fn digest(text: &str) -> u128 {
     let hash = openssl::sha::sha256(text.as_bytes());
     hash.first_chunk().map_or(0, |first: &[u8; 16]| u128::from_be_bytes(*first))
 }
@@ -63,8 +67,8 @@ fn digest(text: &str) -> u128 {
 /// What an import keeps in mind from batch to batch before they are written.
 #[derive(Default)]
 struct Before {
-    /// Every key that came in.
-    seen: HashSet<u128>,
+    /// Every key that came in, with its formats.
+    copies: Copies,
     /// Posts that could not be stored, each with the nearest post above it that could.
     left_out: HashMap<u128, Option<SourceKey>>,
 }
@@ -72,17 +76,24 @@ struct Before {
 /// A batch ready to be written, and what came of the items of it that are not.
 #[derive(Default)]
 struct Ready {
-    posts: Vec<NewPost>,
+    /// In parts in which no key comes twice; all but the first hold further copies of posts that came before.
+    parts: Vec<Vec<NewPost>>,
     read: u64,
     unchanged: u64,
     estimated_dates: u64,
     skipped: Vec<Skipped>,
+    notes: Vec<Remark>,
+    /// For a dry run: what is told of posts that stay as they are, and the place of each item in the batch.
+    previews: Vec<Preview>,
+    order: HashMap<String, usize>,
 }
 
 /// What an import keeps in mind from batch to batch once they are written.
 #[derive(Default)]
 struct Run {
     report: Report,
+    /// What a dry run would have written under each key.
+    told: HashMap<u128, Told>,
     /// What a dry run would have made, so that later batches find what they answer.
     planned: HashSet<u128>,
     /// Posts that the outbox would show after a dry run and does not show now.
@@ -95,10 +106,13 @@ impl Before {
     /// What can be stored of a batch. What answers a post that cannot be stored answers that one's parent instead, so
     /// that a thread goes on around a gap.
     fn keep(&mut self, prepared: Vec<Result<NewPost, (Place, Skipped)>>, ready: &mut Ready) {
+        let mut posts = Vec::with_capacity(prepared.len());
         for item in prepared {
             match item {
                 Ok(post) => {
-                    ready.posts.push(NewPost { reply_to: self.around_gaps(post.reply_to.clone()), ..post });
+                    // A further copy may be good where the first one was not.
+                    self.left_out.remove(&digest(&post.key.0));
+                    posts.push(NewPost { reply_to: self.around_gaps(post.reply_to.clone()), ..post });
                 }
                 Err(((key, reply_to), skipped)) => {
                     let parent = self.around_gaps(reply_to);
@@ -107,6 +121,7 @@ impl Before {
                 }
             }
         }
+        ready.parts = self.copies.parts(posts);
     }
 
     fn around_gaps(&self, key: Option<SourceKey>) -> Option<SourceKey> {
@@ -146,6 +161,17 @@ pub async fn ingest(
     now: DateTime<Utc>,
     progress: &(dyn Fn(u64, Option<u64>) + Sync),
 ) -> Result<Report, Error> {
+    ingest_watched(app, request, now, progress, &|_| {}).await
+}
+
+/// The same. `watch` is called in a dry run with what each item would become, in the order of the archive.
+pub async fn ingest_watched(
+    app: &App,
+    request: &Request,
+    now: DateTime<Utc>,
+    progress: &(dyn Fn(u64, Option<u64>) + Sync),
+    watch: &(dyn Fn(Preview) + Sync),
+) -> Result<Report, Error> {
     let begun = Instant::now();
     let survey = survey(request, now).await?;
     let mut times = Times { survey: millis(begun), ..Times::default() };
@@ -169,7 +195,8 @@ pub async fn ingest(
         let mut took = 0;
         while let Some(ready) = batches.recv().await {
             let begun = Instant::now();
-            write(app, &target, ready, request.dry_run, now, &mut run).await?;
+            let previews = write(app, &target, ready, request.dry_run, now, &mut run).await?;
+            previews.into_iter().for_each(watch);
             took += millis(begun);
             progress(run.report.read, Some(survey.items()));
         }
@@ -218,10 +245,13 @@ async fn make_ready(
         let mut reading = Reading::start(reader, read);
         while let Some(items) = reading.next().await? {
             let mut ready = Ready { read: items.len() as u64, ..Ready::default() };
+            if request.dry_run {
+                ready.order = preview::order(&items);
+            }
             read += ready.read;
             let begun = Instant::now();
-            let fresh = admit(items, request, target, &mut before.seen, &mut ready);
-            let fresh = leave_unchanged(app, target, fresh, &mut ready).await?;
+            let fresh = admit(items, request, target, &mut before.copies, &mut ready);
+            let fresh = leave_unchanged(app, target, fresh, request.dry_run, &mut ready).await?;
             let prepared = reading.prepare(fresh, &app.media, !request.dry_run, now).await?;
             before.keep(prepared, &mut ready);
             making_took += millis(begun);
@@ -273,7 +303,7 @@ fn admit(
     items: Vec<Item>,
     request: &Request,
     target: &Target,
-    seen: &mut HashSet<u128>,
+    copies: &mut Copies,
     ready: &mut Ready,
 ) -> Vec<SourcePost> {
     let mut fresh = Vec::with_capacity(items.len());
@@ -290,7 +320,7 @@ fn admit(
                     Some((own, author)) => {
                         Some(format!("it is by {author}, not by {own}; --adopt takes it in all the same"))
                     }
-                    None if seen.insert(digest(&post.key.0)) => None,
+                    None if copies.admit(&post.key, post.format) => None,
                     None => Some(format!("it is in this import already, as {}", post.key)),
                 };
                 match reason {
@@ -308,12 +338,13 @@ async fn leave_unchanged(
     app: &App,
     target: &Target,
     posts: Vec<SourcePost>,
+    dry_run: bool,
     ready: &mut Ready,
 ) -> Result<Vec<SourcePost>, Error> {
     let Target::Account(account) = target else { return Ok(posts) };
     let keys: Vec<&str> = posts.iter().map(|post| post.key.0.as_str()).collect();
     let whole = app.store.list_whole_sources(account.id, &keys).await?;
-    let (same, fresh): (Vec<_>, Vec<_>) = posts.into_iter().partition(|post| {
+    let (mut same, fresh): (Vec<_>, Vec<_>) = posts.into_iter().partition(|post| {
         whole.get(&post.key.0).is_some_and(|standing| {
             standing.sha256 == openssl::sha::sha256(&post.bytes)
                 && standing.format == post.format.name()
@@ -321,10 +352,15 @@ async fn leave_unchanged(
         })
     });
     ready.unchanged += same.len() as u64;
+    ready.notes.extend(same.iter_mut().flat_map(|post| post.remarks.drain(..)));
+    if dry_run {
+        ready.previews.extend(same.iter().map(Preview::unchanged));
+    }
     ready.estimated_dates += same.iter().filter(|post| post.date_origin == DateOrigin::Estimated).count() as u64;
     Ok(fresh)
 }
 
+/// Write a batch, part by part; for a dry run, what is told of each item.
 async fn write(
     app: &App,
     target: &Target,
@@ -332,14 +368,46 @@ async fn write(
     dry_run: bool,
     now: DateTime<Utc>,
     run: &mut Run,
-) -> Result<(), Error> {
-    let Ready { posts: batch, read, unchanged, estimated_dates, skipped } = ready;
+) -> Result<Vec<Preview>, Error> {
+    let Ready { parts, read, unchanged, estimated_dates, skipped, notes, mut previews, order } = ready;
+    let skipped_before = run.report.skipped.len();
     run.report.read += read;
     run.report.unchanged += unchanged;
     run.report.estimated_dates += estimated_dates;
     run.report.skipped.extend(skipped);
+    run.report.notes.extend(notes);
+    for (at, part) in parts.into_iter().enumerate() {
+        // What a dry run wrote before was taken back, so the store cannot decide about its copies.
+        let told = |post: &NewPost| dry_run && run.told.contains_key(&digest(&post.key.0));
+        let (told, part): (Vec<_>, Vec<_>) = part.into_iter().partition(told);
+        write_part(app, target, &told, at > 0, dry_run, now, (run, &mut previews)).await?;
+        write_part(app, target, &part, at > 0, dry_run, now, (run, &mut previews)).await?;
+    }
+    if !dry_run {
+        return Ok(Vec::new());
+    }
+    let skipped = run.report.skipped[skipped_before..].iter().map(Preview::skipped);
+    Ok(preview::in_order(previews.into_iter().chain(skipped), &order))
+}
+
+/// Write posts with different keys; `further` says that each is a copy of a post that came before in another format.
+async fn write_part(
+    app: &App,
+    target: &Target,
+    batch: &[NewPost],
+    further: bool,
+    dry_run: bool,
+    now: DateTime<Utc>,
+    (run, previews): (&mut Run, &mut Vec<Preview>),
+) -> Result<(), Error> {
+    if batch.is_empty() {
+        return Ok(());
+    }
+    let told = |post: &NewPost| Some(run.told.get_mut(&digest(&post.key.0))?.further(post));
+    let told: Vec<Kept> = if dry_run { batch.iter().filter_map(told).collect() } else { Vec::new() };
     let stored = match target {
-        Target::Account(account) => app.store.ingest(account.id, &batch, dry_run, now).await?,
+        _ if !told.is_empty() => Stored { kept: told, ..Stored::default() },
+        Target::Account(account) => app.store.ingest(account.id, batch, dry_run, now).await?,
         Target::WouldBe(_) => {
             let kept = batch.iter().map(|post| Kept::Created(post.preferred_id)).collect();
             Stored { kept, ..Stored::default() }
@@ -358,8 +426,18 @@ async fn write(
                 continue;
             }
         }
-        run.report.media_missing += (post.attachments.len() - files.len()) as u64;
-        run.report.estimated_dates += u64::from(post.date_origin == DateOrigin::Estimated);
+        // What a further copy lacks the post may have.
+        if !further {
+            run.report.media_missing += (post.attachments.len() - files.len()) as u64;
+            run.report.estimated_dates += u64::from(post.date_origin == DateOrigin::Estimated);
+            run.report.notes.extend(post.remarks.iter().cloned());
+        }
+        if let (true, Kept::Created(id) | Kept::Updated(id)) = (dry_run && !further, kept) {
+            run.told.insert(digest(&post.key.0), Told::of(*id, post));
+        }
+        if dry_run {
+            previews.push(Preview::of(post, kept));
+        }
         if matches!(kept, Kept::Created(_) | Kept::Updated(_)) {
             run.files.extend(files.into_iter().map(|file| digest(&file.sha256)));
         }

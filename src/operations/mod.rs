@@ -4,12 +4,14 @@
 //! Time is a parameter. Start with `ingest.rs`.
 
 pub mod accounts;
+mod copies;
 pub mod domains;
 pub mod ingest;
 pub mod media;
 mod pipeline;
 pub mod posts;
 mod prepare;
+pub mod preview;
 mod target;
 
 use crate::federation::keys::{self, Vault};

@@ -4,7 +4,7 @@ use super::Error;
 use crate::domain::ids::PostId;
 use crate::domain::post::{Attachment, NewPost, Visibility};
 use crate::domain::snowflake;
-use crate::domain::source::{Skipped, SourcePost};
+use crate::domain::source::{Remark, Skipped, SourcePost};
 use crate::import;
 use crate::media::MediaStore;
 use crate::text::SafeHtml;
@@ -48,6 +48,7 @@ impl<'a> Workshop<'a> {
         let skip = |reason: &str| Skipped { at: source.at.clone(), reason: reason.to_owned() };
         let visibility = Visibility::of(source.audience).ok_or_else(|| skip("it is not public"))?;
         let content = SafeHtml::sanitise(&source.html);
+        let mut remarks = source.remarks;
         let attachments: Vec<Attachment> = source
             .media
             .iter()
@@ -58,6 +59,9 @@ impl<'a> Workshop<'a> {
                 });
                 if let Err(reason) = &read {
                     tracing::info!(at = source.at, reason, "a media file is missing");
+                    // It is counted as missing, which is how a loss of media is told.
+                    let note = format!("a media file is missing: {reason}");
+                    remarks.push(Remark { at: source.at.clone(), note, loss: false });
                 }
                 let file = read.ok();
                 let kind = file.as_ref().and_then(|file| crate::domain::source::MediaKind::of_type(&file.media_type));
@@ -101,6 +105,7 @@ impl<'a> Workshop<'a> {
             format: source.format,
             reader_version: source.reader_version,
             source_bytes,
+            remarks,
         })
     }
 }

@@ -45,6 +45,7 @@ pub fn post(at: &str) -> NewPost {
         reader_version: 1,
         source_sha256: openssl::sha::sha256(at.as_bytes()),
         source_bytes: Vec::new(),
+        remarks: Vec::new(),
     }
 }
 

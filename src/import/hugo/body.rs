@@ -56,10 +56,11 @@ pub fn split(page: &str, offset: usize, lines: usize) -> Body<'_> {
             body.sections.push(Section { line: first, start, end, text: &page[start..at], link, level, after_break });
             after_break = false;
         } else if open.is_none() {
-            if !is_separator(line) && !(body.sections.is_empty() && is_decoration(line)) {
+            if is_separator(line) {
+                after_break |= !line.trim().is_empty();
+            } else if !body.sections.is_empty() || !is_decoration(line) {
                 open = Some((number, at));
             }
-            after_break |= open.is_none() && !line.trim().is_empty();
         }
         at += line.len();
     }

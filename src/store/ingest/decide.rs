@@ -17,6 +17,13 @@ pub(super) struct Existing {
     pub(super) files: i64,
 }
 
+impl Existing {
+    /// Whether it was read from another format than a new post.
+    pub(super) fn is_of_other_format(&self, new: &NewPost) -> bool {
+        self.source.as_ref().is_some_and(|(format, _, _)| format != new.format.name())
+    }
+}
+
 /// What to do with a source post, given what stands.
 #[derive(Debug, PartialEq)]
 pub(super) enum Decision {
@@ -83,6 +90,7 @@ mod tests {
             reader_version,
             source_sha256: [sha256; 32],
             source_bytes: Vec::new(),
+            remarks: Vec::new(),
         }
     }
 

@@ -44,12 +44,18 @@ async fn write(
         let existing = standing.get(&new.key.0).cloned();
         let kept = match (decide(existing.as_ref(), new), existing) {
             (Decision::Replace { edited }, Some(existing)) => {
-                let files = replace(connection, &existing, new, edited, now).await?;
-                attached.push((new, existing.id, files));
+                let earlier = replace(connection, &existing, new, edited, now).await?;
+                attached.extend(earlier.map(|files| (new, existing.id, files)));
                 Kept::Updated(existing.id)
             }
             (Decision::Fill, Some(existing)) => {
-                if fill(connection, &existing, new, now).await? {
+                let brings_files = existing.files == 0 && has_files(new);
+                if brings_files {
+                    let empty = attachments::table.filter(attachments::post_id.eq(existing.id.0));
+                    diesel::delete(empty).execute(connection).await?;
+                    attached.push((new, existing.id, Files::new()));
+                }
+                if fill(connection, &existing, new, brings_files, now).await? {
                     Kept::Updated(existing.id)
                 } else {
                     Kept::Unchanged(existing.id)
@@ -327,16 +333,63 @@ fn source(new: &NewPost, id: PostId) -> Source<'_> {
 /// The files that a post had, each with what the source called it.
 type Files = Vec<(String, String)>;
 
+/// Whether any of a post's media is there.
+fn has_files(new: &NewPost) -> bool {
+    new.attachments.iter().any(|attachment| attachment.file.is_some())
+}
+
+/// A post over what stands, with what that knows and its own format does not tell: another format's content warning,
+/// and all else that a poorer format filled.
+async fn merged(connection: &mut AsyncPgConnection, existing: &Existing, new: &NewPost) -> Result<NewPost, Error> {
+    type Row = (Option<String>, bool, Option<String>, (Option<String>, bool), Option<String>, Vec<String>);
+    let (warning, sensitive, canonical_url, object, language, tags): Row = posts::table
+        .find(existing.id.0)
+        .select((
+            posts::warning,
+            posts::sensitive,
+            posts::canonical_url,
+            (posts::source_object_id, posts::source_object_id_stated),
+            posts::language,
+            posts::tags,
+        ))
+        .first(connection)
+        .await?;
+    let mut merged = new.clone();
+    if new.warning.is_none() {
+        merged.sensitive |= sensitive && warning.is_some();
+        merged.warning = warning;
+    }
+    if existing.is_of_other_format(new) {
+        merged.canonical_url = merged.canonical_url.or(canonical_url);
+        if merged.object_id.is_none() {
+            (merged.object_id, merged.object_id_stated) = object;
+        }
+        merged.language = merged.language.or(language);
+        if merged.tags.is_empty() {
+            merged.tags = tags;
+        }
+    }
+    Ok(merged)
+}
+
 /// Write a post over what stands. Its number stays; its date stays too once another server has seen it.
-/// Gives back the files that it had.
+/// Gives back the files that it had; `None` if it keeps them, because it comes from another format without any.
 async fn replace(
     connection: &mut AsyncPgConnection,
     existing: &Existing,
     new: &NewPost,
     edited: bool,
     now: DateTime<Utc>,
-) -> Result<Files, Error> {
+) -> Result<Option<Files>, Error> {
     let row = posts::table.find(existing.id.0);
+    let other = existing.is_of_other_format(new);
+    let whole;
+    let new = if other || (new.warning.is_none() && !new.format.tells_warnings()) {
+        whole = merged(connection, existing, new).await?;
+        &whole
+    } else {
+        new
+    };
     let (published, exposed): (DateTime<Utc>, Option<DateTime<Utc>>) =
         row.select((posts::published_at, posts::exposed_at)).for_update().first(connection).await?;
     let published = if exposed.is_some() { published } else { new.published };
@@ -354,14 +407,17 @@ async fn replace(
     if edited || stated.is_some() {
         diesel::update(row).set(posts::updated_at.eq(stated.unwrap_or(now))).execute(connection).await?;
     }
+    diesel::delete(post_sources::table.find(existing.id.0)).execute(connection).await?;
+    diesel::insert_into(post_sources::table).values(source(new, existing.id)).execute(connection).await?;
+    if other && existing.files > 0 && !has_files(new) {
+        return Ok(None);
+    }
     let dropped: Vec<(String, Option<String>)> =
         diesel::delete(attachments::table.filter(attachments::post_id.eq(existing.id.0)))
             .returning((attachments::source_url, attachments::media_sha256))
             .get_results(connection)
             .await?;
-    diesel::delete(post_sources::table.find(existing.id.0)).execute(connection).await?;
-    diesel::insert_into(post_sources::table).values(source(new, existing.id)).execute(connection).await?;
-    Ok(dropped.into_iter().filter_map(|(source_url, file)| Some((source_url, file?))).collect())
+    Ok(Some(dropped.into_iter().filter_map(|(source_url, file)| Some((source_url, file?))).collect()))
 }
 
 /// Let a poorer format fill what is empty; whether it filled anything.
@@ -369,10 +425,11 @@ async fn fill(
     connection: &mut AsyncPgConnection,
     existing: &Existing,
     new: &NewPost,
+    brings_files: bool,
     now: DateTime<Utc>,
 ) -> Result<bool, Error> {
     let row = posts::table.find(existing.id.0);
-    let mut filled = 0;
+    let mut filled = usize::from(brings_files);
     macro_rules! fill_empty {
         ($column:ident, $value:expr) => {
             if let Some(value) = $value {
@@ -383,7 +440,16 @@ async fn fill(
     }
     fill_empty!(canonical_url, &new.canonical_url);
     fill_empty!(source_object_id, &new.object_id);
-    fill_empty!(warning, &new.warning);
+    if let Some(warning) = &new.warning {
+        let empty = posts::table.filter(posts::id.eq(existing.id.0).and(posts::warning.is_null()));
+        let sensitive = posts::sensitive.eq(posts::sensitive.or(new.sensitive.into_sql::<diesel::sql_types::Bool>()));
+        filled += diesel::update(empty).set((posts::warning.eq(warning), sensitive)).execute(connection).await?;
+    }
+    if !new.tags.is_empty() {
+        let none: Vec<String> = Vec::new();
+        let empty = posts::table.filter(posts::id.eq(existing.id.0).and(posts::tags.eq(none)));
+        filled += diesel::update(empty).set(posts::tags.eq(&new.tags)).execute(connection).await?;
+    }
     fill_empty!(language, &new.language);
     if filled > 0 {
         diesel::update(row).set(posts::changed_at.eq(now)).execute(connection).await?;

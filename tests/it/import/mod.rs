@@ -3,6 +3,7 @@
 mod again;
 mod batches;
 mod content;
+mod copies;
 mod sample;
 mod whose;
 

@@ -14,7 +14,7 @@ fn thirteen_come_once(archive: &Path, handle: &str, pictures: u64) {
     let report = |created: u64, unchanged: u64, stored: u64, seconds: &Value| {
         json!({
             "format": "hugo", "account": handle, "read": 13, "created": created, "updated": 0, "unchanged": unchanged,
-            "skipped": [], "published": 13, "media": { "stored": stored, "missing": 0 }, "estimated_dates": 0,
+            "skipped": [], "notes": [], "published": 13, "media": { "stored": stored, "missing": 0 }, "estimated_dates": 0,
             "seconds": seconds,
         })
     };
@@ -139,7 +139,10 @@ fn a_dry_run_tells_the_same_numbers_and_writes_nothing() {
         report["seconds"] = Value::Null;
         report
     };
-    let dry = without_time(program.json(&[&arguments[..], &["--dry-run"]].concat()));
+    let mut dry = without_time(program.json(&[&arguments[..], &["--dry-run"]].concat()));
+    let items = dry.as_object_mut().unwrap().remove("items").unwrap();
+    assert!(items.as_array().unwrap().iter().all(|item| item["outcome"] == "created"), "{items}");
+    assert_eq!(items.as_array().unwrap().len(), 13);
     for table in ["accounts", "posts", "media", "attachments", "contexts", "post_sources"] {
         assert_eq!(program.database().number(&format!("SELECT count(*) FROM {table}")), 0, "{table}");
     }

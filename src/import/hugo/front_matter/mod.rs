@@ -352,11 +352,7 @@ mod tests {
 
     #[test]
     fn the_first_canonical_key_wins_and_a_list_gives_its_first() {
-        let winner = |block: &str| {
-            let read = yaml(block);
-            let first = read.canonicals().next().map(|(key, value)| format!("{key} {value}"));
-            first
-        };
+        let winner = |block: &str| yaml(block).canonicals().next().map(|(key, value)| format!("{key} {value}"));
         let all = "u-syndication: [h, i]\nsyndication:\n- g\n- x\npost_uri: f\noriginal_url: e\ncanonical_url: d\n\
             canonicalURL: c\ncanonicalUrl: b\ncanonical: a\n";
         let mut left = all.to_owned();

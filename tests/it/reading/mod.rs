@@ -1,5 +1,6 @@
 //! What the pages of a site are read as, layout by layout: small invented sites, and the posts that come out of them.
 
+mod corpus;
 mod day;
 mod page;
 mod status;

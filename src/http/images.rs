@@ -4,8 +4,10 @@
 
 use crate::domain::post::{MediaFile, Picture};
 
-/// Width of a picture in a row of its own: the column, or the window without its edges.
+/// Width of the last picture of an odd number: the column, or the window without its edges.
 pub const ROW: &str = "(min-width: 40rem) 36rem, 90vw";
+/// Largest width and height in CSS pixels of a picture that is alone: the column is 36rem wide.
+const ALONE: u32 = 576;
 /// Width of a picture beside another one.
 pub const HALF_ROW: &str = "(min-width: 40rem) 17.75rem, 44vw";
 /// Width of a profile's header picture.
@@ -26,14 +28,15 @@ pub struct ImageView {
     /// Which files there are, each with its width; empty where there is one only.
     pub srcset: String,
     /// How wide it will be.
-    pub sizes: &'static str,
-    /// Width and height in pixels, where they are known: they keep its place.
+    pub sizes: String,
+    /// Width and height in CSS pixels, where they are known: they keep its place.
     pub size: Option<(u32, u32)>,
 }
 
 impl ImageView {
     /// The attributes for a file that is shown as wide as `sizes` says.
-    pub fn new(file: &MediaFile, sizes: &'static str) -> ImageView {
+    pub fn new(file: &MediaFile, sizes: &str) -> ImageView {
+        let sizes = sizes.to_owned();
         let original = format!("/media/{}", file.file_name());
         let Some(picture) = &file.picture else {
             return ImageView { src: original, srcset: String::new(), sizes, size: None };
@@ -55,26 +58,59 @@ impl ImageView {
         };
         ImageView { src, srcset, sizes, size: Some((picture.width, picture.height)) }
     }
+
+    /// The attributes for a file that is shown alone and whole: as large as it is, or as fits into the column.
+    pub fn alone(file: &MediaFile) -> ImageView {
+        let mut view = ImageView::new(file, ROW);
+        if let Some((width, height)) = view.size {
+            let longest = width.max(height);
+            let fitted = |side: u32| {
+                let side = u64::from(side) * u64::from(longest.min(ALONE)) / u64::from(longest.max(1));
+                u32::try_from(side).unwrap_or(u32::MAX).max(1)
+            };
+            view.size = Some((fitted(width), fitted(height)));
+            view.sizes = format!("(min-width: 40rem) {0}px, min({0}px, 90vw)", fitted(width));
+        }
+        view
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// `src`, and the widths in `srcset`, of a picture with thumbnails in these slots.
-    fn check(width: u32, slots: &[u32], src: &str, widths: &[u32]) {
-        let picture = Picture { width, height: width / 2, blurhash: None, thumbnails: slots.to_vec() };
-        let file = MediaFile {
+    fn file(picture: Picture) -> MediaFile {
+        MediaFile {
             sha256: "ab".to_owned(),
             extension: "jpg".to_owned(),
             media_type: "image/jpeg".to_owned(),
             bytes: 1,
             picture: Some(picture),
-        };
-        let view = ImageView::new(&file, ROW);
+        }
+    }
+
+    /// `src`, and the widths in `srcset`, of a picture with thumbnails in these slots.
+    fn check(width: u32, slots: &[u32], src: &str, widths: &[u32]) {
+        let picture = Picture { width, height: width / 2, blurhash: None, thumbnails: slots.to_vec() };
+        let view = ImageView::new(&file(picture), ROW);
         let width_of = |item: &str| item.rsplit_once(' ').unwrap().1.trim_end_matches('w').parse::<u32>().unwrap();
         let shown: Vec<u32> = view.srcset.split(", ").filter(|item| !item.is_empty()).map(width_of).collect();
         assert_eq!((view.src.as_str(), shown.as_slice()), (src, widths), "{width} {slots:?}");
+    }
+
+    /// The size on the page of a picture that is alone.
+    fn check_alone(width: u32, height: u32, expected: (u32, u32), sizes: &str) {
+        let picture = Picture { width, height, blurhash: None, thumbnails: vec![600] };
+        let view = ImageView::alone(&file(picture));
+        assert_eq!((view.size, view.sizes.as_str()), (Some(expected), sizes));
+    }
+
+    #[test]
+    fn a_picture_alone_is_as_large_as_it_is_or_as_fits() {
+        check_alone(300, 200, (300, 200), "(min-width: 40rem) 300px, min(300px, 90vw)");
+        check_alone(4000, 3000, (576, 432), "(min-width: 40rem) 576px, min(576px, 90vw)");
+        check_alone(1000, 2000, (288, 576), "(min-width: 40rem) 288px, min(288px, 90vw)");
+        check_alone(1, 5000, (1, 576), "(min-width: 40rem) 1px, min(1px, 90vw)");
     }
 
     #[test]

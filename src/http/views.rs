@@ -78,7 +78,10 @@ impl PostView {
             alt: attachment.alt.clone(),
             media_type: file.media_type.clone(),
             // Two in a row; the last of an odd number has a row of its own.
-            image: ImageView::new(file, if visual % 2 == 1 && at + 1 == visual { ROW } else { HALF_ROW }),
+            image: match visual {
+                1 => ImageView::alone(file),
+                _ => ImageView::new(file, if visual % 2 == 1 && at + 1 == visual { ROW } else { HALF_ROW }),
+            },
         });
         let tag = |name: &String| TagView { name: format!("#{name}"), url: urls.domain().tag(name) };
         PostView {

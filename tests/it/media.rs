@@ -317,6 +317,7 @@ async fn pages_keep_a_pictures_place_and_load_the_smallest_file_that_will_do() {
         let img = link.select(&Selector::parse("img").unwrap()).next().unwrap();
         assert_eq!(img.attr("width").unwrap(), attachment["width"].to_string());
         assert_eq!(img.attr("height").unwrap(), attachment["height"].to_string());
+        assert_eq!(img.attr("sizes").is_some(), img.attr("srcset").is_some());
         assert_eq!((img.attr("loading"), img.attr("alt")), (Some("lazy"), attachment["name"].as_str()));
         let files = img.attr("srcset").unwrap_or_default().split(", ").filter_map(|item| item.split(' ').next());
         for path in files.chain(img.attr("src")).filter(|path| !path.is_empty()) {

@@ -117,6 +117,7 @@ pub async fn serve(settings: &Settings) -> anyhow::Result<()> {
         trusted_proxies: settings.server.trusted_proxies.clone(),
         contact: settings.server.contact.clone(),
         cache_bytes: u64::from(settings.cache.size_mib) << 20,
+        log_all_requests: settings.log.all_requests,
     };
     http::serve(started.app, web, listener, started.urls.authority(), stop).await?;
     drop(started.database);

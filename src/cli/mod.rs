@@ -106,7 +106,6 @@ pub fn run() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(WRONG_USAGE) } else { ExitCode::SUCCESS };
         }
     };
-    start_log(&cli.command);
     match execute(cli) {
         Ok(code) => code,
         Err(error) => {
@@ -121,10 +120,12 @@ pub fn run() -> ExitCode {
 
 fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     if let Command::Supervise { data_dir } = &cli.command {
+        start_log(&cli.command, false);
         startup::supervise(data_dir)?;
         return Ok(ExitCode::SUCCESS);
     }
     let settings = config::load(&Sources::of_process(cli.config, cli.set))?;
+    start_log(&cli.command, settings.log.json);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(command(cli.command, settings))
 }
@@ -185,7 +186,7 @@ fn parse_handle(text: &str) -> anyhow::Result<crate::domain::account::Handle> {
 }
 
 /// The log goes to standard error. A server says what it does; a command is quiet unless something is wrong.
-fn start_log(command: &Command) {
+fn start_log(command: &Command, json: bool) {
     let usual = match command {
         Command::Serve | Command::Supervise { .. } => "info,actix_server=warn",
         _ => "warn",
@@ -198,9 +199,11 @@ fn start_log(command: &Command) {
     }
     let terminal = std::io::stderr().is_terminal();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let log = log.with_target(false).with_ansi(terminal);
     // A second subscriber is possible in tests alone.
-    let _ = log.try_init();
+    let _ = match json {
+        true => log.json().flatten_event(true).with_span_list(false).try_init(),
+        false => log.with_target(false).with_ansi(terminal).try_init(),
+    };
 }
 
 #[cfg(test)]

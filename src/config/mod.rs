@@ -30,6 +30,10 @@ pub struct Settings {
     pub media: Limits,
     /// `secrets.*`.
     pub secrets: Secrets,
+    /// `federation.*`.
+    pub federation: Federation,
+    /// `log.*`.
+    pub log: Log,
 }
 
 /// `server.*`.
@@ -41,8 +45,10 @@ pub struct Server {
     pub public_url: String,
     /// How to reach the operator; may be empty.
     pub contact: String,
-    /// Proxies whose `X-Forwarded-Host` is believed.
+    /// Proxies whose `X-Forwarded-Host` and `X-Request-Id` are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// The certificate chain and the private key, as PEM files, with which the server speaks https itself.
+    pub tls: Option<(PathBuf, PathBuf)>,
 }
 
 /// `storage.*`.
@@ -82,6 +88,22 @@ pub struct Cache {
 pub struct Secrets {
     /// The file whose key encrypts private keys at rest.
     pub key_file: Option<PathBuf>,
+}
+
+/// `federation.*`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Federation {
+    /// Certificate authorities, as a PEM file, that are believed besides the system's.
+    pub extra_ca: Option<PathBuf>,
+}
+
+/// `log.*`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Log {
+    /// One JSON object a line instead of text.
+    pub json: bool,
+    /// A line for every request, not only for those that failed.
+    pub all_requests: bool,
 }
 
 /// Why the configuration cannot be used: what, where, and what is allowed.
@@ -197,6 +219,7 @@ pub fn load(sources: &Sources) -> Result<Settings, Error> {
 /// Every key with the value in force, secrets masked, in the order of the manual.
 pub fn effective(settings: &Settings) -> Vec<(&'static str, String)> {
     let path = |path: &PathBuf| path.display().to_string();
+    let tls = |part: fn(&(PathBuf, PathBuf)) -> &PathBuf| settings.server.tls.as_ref().map(part).map(path);
     vec![
         ("server.bind", settings.server.bind.to_string()),
         ("server.public_url", settings.server.public_url.clone()),
@@ -205,6 +228,8 @@ pub fn effective(settings: &Settings) -> Vec<(&'static str, String)> {
             "server.trusted_proxies",
             settings.server.trusted_proxies.iter().map(IpNet::to_string).collect::<Vec<_>>().join(","),
         ),
+        ("server.tls_cert", tls(|tls| &tls.0).unwrap_or_default()),
+        ("server.tls_key", tls(|tls| &tls.1).unwrap_or_default()),
         ("storage.data_dir", path(&settings.storage.data_dir)),
         (
             "storage.media",
@@ -218,6 +243,9 @@ pub fn effective(settings: &Settings) -> Vec<(&'static str, String)> {
         ("database.pool_size", settings.database.pool_size.to_string()),
         ("cache.size_mib", settings.cache.size_mib.to_string()),
         ("secrets.key_file", settings.secrets.key_file.as_ref().map(path).unwrap_or_default()),
+        ("federation.extra_ca", settings.federation.extra_ca.as_ref().map(path).unwrap_or_default()),
+        ("log.format", if settings.log.json { "json" } else { "text" }.to_owned()),
+        ("log.requests", if settings.log.all_requests { "all" } else { "failed" }.to_owned()),
     ]
 }
 
@@ -419,13 +447,29 @@ fn settings(entries: &BTreeMap<String, Entry>) -> Result<Settings, Error> {
             .and_then(|entry| entry.value.as_bool())
             .unwrap_or(Limits::default().strip_metadata),
     };
+    let tls = match (path("server.tls_cert"), path("server.tls_key")) {
+        (Some(cert), Some(key)) => Some((cert, key)),
+        (None, None) => None,
+        (Some(_), None) => return Err(bad("server.tls_key", "", "server.tls_cert is set, so it takes a file too")),
+        (None, Some(_)) => return Err(bad("server.tls_cert", "", "server.tls_key is set, so it takes a file too")),
+    };
+    let one_of = |key: &str, first: &str, second: &str| match text(key) {
+        value if value == first => Ok(false),
+        value if value == second => Ok(true),
+        value => Err(bad(key, &value, &format!("it takes {first} or {second}"))),
+    };
     Ok(Settings {
-        server: Server { bind, public_url, contact: text("server.contact"), trusted_proxies },
+        server: Server { bind, public_url, contact: text("server.contact"), trusted_proxies, tls },
         storage: Storage { data_dir, media },
         media: limits,
         database: Database { url, pool_size },
         cache: Cache { size_mib },
         secrets: Secrets { key_file: path("secrets.key_file") },
+        federation: Federation { extra_ca: path("federation.extra_ca") },
+        log: Log {
+            json: one_of("log.format", "text", "json")?,
+            all_requests: one_of("log.requests", "failed", "all")?,
+        },
     })
 }
 

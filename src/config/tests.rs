@@ -59,7 +59,7 @@ fn an_unknown_key_is_reported_with_its_place_and_what_is_allowed() {
     let message = load(&sources).unwrap_err().to_string();
     assert!(message.contains("server.bnid"), "{message}");
     assert!(message.contains(&format!("{} line 3", path.path().display())), "{message}");
-    assert!(message.contains("bind, contact, public_url, trusted_proxies"), "{message}");
+    assert!(message.contains("bind, contact, public_url, tls_cert, tls_key, trusted_proxies"), "{message}");
     let message = load(&environment(&[("EVERPOST_SERVER__BNID", "x")])).unwrap_err().to_string();
     assert!(message.contains("EVERPOST_SERVER__BNID"), "{message}");
     let message = load(&environment(&[("EVERPOST_SERVER_BIND", "x")])).unwrap_err().to_string();
@@ -81,6 +81,8 @@ fn a_wrong_value_is_reported_with_its_place_and_what_is_allowed() {
         ("EVERPOST_SERVER__BIND", "8080"),
         ("EVERPOST_SERVER__TRUSTED_PROXIES", "10.0.0.0/8,nonsense"),
         ("EVERPOST_SERVER__PUBLIC_URL", "https://a.example/"),
+        ("EVERPOST_LOG__FORMAT", "xml"),
+        ("EVERPOST_LOG__REQUESTS", "some"),
     ] {
         let message = load(&environment(&[(name, value)])).unwrap_err().to_string();
         assert!(message.contains(name), "{message}");
@@ -112,4 +114,21 @@ fn a_password_is_never_shown() {
     let shown = format!("{settings:?} {:?}", effective(&settings));
     assert!(!shown.contains("geheim"), "{shown}");
     assert!(shown.contains("sslmode=require"), "{shown}");
+}
+
+#[test]
+fn a_certificate_and_its_key_are_named_together_or_not_at_all() {
+    let (cert, key) = (("EVERPOST_SERVER__TLS_CERT", "c.pem"), ("EVERPOST_SERVER__TLS_KEY", "k.pem"));
+    let both = load(&environment(&[cert, key])).unwrap();
+    assert_eq!(both.server.tls, Some((PathBuf::from("c.pem"), PathBuf::from("k.pem"))));
+    assert!(load(&environment(&[cert])).unwrap_err().to_string().contains("server.tls_key"));
+    assert!(load(&environment(&[key])).unwrap_err().to_string().contains("server.tls_cert"));
+    assert_eq!(load(&Sources::default()).unwrap().server.tls, None);
+}
+
+#[test]
+fn the_log_is_text_about_failures_unless_told_otherwise() {
+    assert_eq!(load(&Sources::default()).unwrap().log, Log { json: false, all_requests: false });
+    let told = environment(&[("EVERPOST_LOG__FORMAT", "json"), ("EVERPOST_LOG__REQUESTS", "all")]);
+    assert_eq!(load(&told).unwrap().log, Log { json: true, all_requests: true });
 }

@@ -34,6 +34,25 @@ pub struct Shown {
     pub sentence: String,
 }
 
+impl Shown {
+    /// An error that a library made, as for a path that it cannot read: told in the same form as ours.
+    pub fn of_library(response: &HttpResponse<actix_web::body::BoxBody>) -> Option<Shown> {
+        let error = response.error()?;
+        let heading = response.status().canonical_reason().unwrap_or("Error");
+        if response.status().is_server_error() {
+            tracing::error!(%error, "a request failed");
+            return Some(Shown { status: response.status().as_u16(), heading, sentence: Error::internal().sentence });
+        }
+        let sentence = "The server does not understand this request.".to_owned();
+        Some(Shown { status: response.status().as_u16(), heading, sentence })
+    }
+
+    /// As JSON, with the id of the request.
+    pub fn json(&self, request_id: &str) -> String {
+        json!({ "error": self.sentence, "request_id": request_id }).to_string()
+    }
+}
+
 impl Error {
     fn new(status: StatusCode, sentence: impl Into<String>) -> Error {
         Error { status, sentence: sentence.into(), retry_after: None, allow: None }

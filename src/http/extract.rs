@@ -71,11 +71,7 @@ impl FromRequest for Here {
 ///
 /// `X-Forwarded-Host` counts when a trusted proxy says so, and the last of several is the one that this proxy added.
 pub fn authority(request: &HttpRequest) -> Option<String> {
-    let settings = request.app_data::<web::Data<Settings>>();
-    let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
-    let trusted = settings
-        .zip(peer)
-        .is_some_and(|(settings, peer)| settings.trusted_proxies.iter().any(|network| network.contains(&peer)));
+    let trusted = from_trusted_proxy(request);
     let forwarded = trusted.then(|| request.headers().get_all("x-forwarded-host").last()).flatten();
     let forwarded = forwarded.and_then(|value| value.to_str().ok()?.rsplit(',').next()).map(str::trim);
     let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
@@ -83,6 +79,16 @@ pub fn authority(request: &HttpRequest) -> Option<String> {
     let authority = authority.trim_end_matches('.').to_lowercase();
     let usual = authority.strip_suffix(":443").or_else(|| authority.strip_suffix(":80"));
     Some(usual.unwrap_or(&authority).to_owned())
+}
+
+/// Whether the request was handed on by a proxy of `server.trusted_proxies`.
+pub fn from_trusted_proxy(request: &HttpRequest) -> bool {
+    let settings = request.app_data::<web::Data<Settings>>();
+    let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
+    let known = |(settings, peer): (&web::Data<Settings>, std::net::IpAddr)| {
+        settings.trusted_proxies.iter().any(|network| network.contains(&peer))
+    };
+    settings.zip(peer).is_some_and(known)
 }
 
 /// Whether ActivityPub is wanted: any Accept line names it, with or without a profile, at least as dearly as HTML.

@@ -11,6 +11,7 @@ pub mod extract;
 pub mod files;
 pub mod images;
 pub mod pages;
+pub mod requests;
 pub mod respond;
 pub mod views;
 pub mod wellknown;
@@ -28,6 +29,9 @@ use extract::Here;
 use ipnet::IpNet;
 use std::future::Future;
 
+/// Seconds in which requests under way are answered once the server is told to stop.
+const DRAIN_SECONDS: u64 = 10;
+
 /// What the web server needs besides the application.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -37,6 +41,8 @@ pub struct Settings {
     pub contact: String,
     /// Memory for finished answers, in bytes; 0: every answer is made anew.
     pub cache_bytes: u64,
+    /// Whether every request gets a line in the log, and not only those that failed.
+    pub log_all_requests: bool,
 }
 
 /// Every route on one page. The URLs follow Mastodon's scheme and are for ever.
@@ -122,13 +128,21 @@ pub async fn around(
         cache.keep(moment, key, finished, until);
     }
     let shown = response.response().extensions().get::<error::Shown>().cloned();
-    if let Some(shown) = shown.filter(|_| extract::wants_html(response.request().headers())) {
+    let html = extract::wants_html(response.request().headers());
+    if let Some(shown) = shown.or_else(|| error::Shown::of_library(response.response())) {
         let host = extract::authority(response.request()).unwrap_or_default();
+        let id = requests::RequestId::of(response.request()).unwrap_or_default();
         response = response.map_body(|head, _| {
-            head.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-            // A draft's page is 404 until the visitor has its cookie; a cached 404 must not hide it then.
-            head.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept, Cookie"));
-            actix_web::body::BoxBody::new(views::error(&shown, &host))
+            let (content_type, body) = match html {
+                true => (respond::HTML, views::error(&shown, &host, &id)),
+                false => ("application/json", shown.json(&id)),
+            };
+            head.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+            if html {
+                // A draft's page is 404 until the visitor has its cookie; a cached 404 must not hide it then.
+                head.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept, Cookie"));
+            }
+            actix_web::body::BoxBody::new(body)
         });
     }
     let headers = response.headers_mut();
@@ -178,16 +192,13 @@ pub async fn serve(
         actix_web::App::new()
             .wrap(actix_web::middleware::from_fn(around))
             .wrap(activitypub_federation::config::FederationMiddleware::new(config.clone()))
+            .wrap(actix_web::middleware::from_fn(requests::around))
             .app_data(web::Data::new(settings.clone()))
             .app_data(cache.clone())
             .configure(routes)
-    })
-    .listen(listener)?
-    .disable_signals()
-    .shutdown_timeout(10)
-    .shutdown_signal(stop)
-    .run();
-    let ended = server.await;
+    });
+    let server = server.listen(listener)?;
+    let ended = server.disable_signals().shutdown_timeout(DRAIN_SECONDS).shutdown_signal(stop).run().await;
     if let Some(task) = listener_task {
         task.abort();
     }

@@ -332,10 +332,11 @@ struct ErrorPage<'a> {
     heading: &'a str,
     explanation: &'a str,
     hint: Option<String>,
+    request_id: &'a str,
 }
 
 /// An error as a page.
-pub fn error(shown: &Shown, host: &str) -> String {
+pub fn error(shown: &Shown, host: &str, request_id: &str) -> String {
     let hint = (shown.status == 421)
         .then(|| "The address may be spelled differently, or the server's public name is set up wrongly.".to_owned());
     let page = ErrorPage {
@@ -345,6 +346,7 @@ pub fn error(shown: &Shown, host: &str) -> String {
         heading: shown.heading,
         explanation: &shown.sentence,
         hint,
+        request_id,
     };
     page.render().unwrap_or_else(|_| crate::text::escape(&shown.sentence))
 }

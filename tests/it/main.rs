@@ -18,6 +18,7 @@ mod private_postgres;
 mod public_url;
 mod reading;
 mod readme;
+mod running;
 mod schema;
 mod secrets;
 mod support;

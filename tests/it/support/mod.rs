@@ -4,8 +4,10 @@ mod archive;
 mod database;
 mod program;
 mod server;
+mod serving;
 
 pub use archive::{Bundle, fixture, samples, status_id};
 pub use database::TestDatabase;
 pub use program::{Outcome, Program};
 pub use server::{Answer, TestApp};
+pub use serving::{PATIENCE, Serving};

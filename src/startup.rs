@@ -4,14 +4,18 @@ use crate::config::{self, Settings};
 use crate::domain::urls::DomainUrls;
 use crate::federation::keys::Vault;
 use crate::http;
+use crate::http::tls::Certificate;
 use crate::media::MediaStore;
 use crate::operations::{App, domains};
 use crate::postgres::{self, PrivatePostgres};
 use crate::store::Store;
 use anyhow::Context;
 use chrono::Utc;
+use sd_notify::NotifyState;
+use std::io::IsTerminal;
 use std::net::TcpListener;
 use std::path::Path;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Everything that a command needs. Holds the private database; when it goes, that may stop.
@@ -33,19 +37,30 @@ pub struct Database {
     pub url: String,
     /// Something that the operator should know.
     pub notice: Option<String>,
-    _private: Option<PrivatePostgres>,
+    private: Option<PrivatePostgres>,
+}
+
+impl Database {
+    /// Let go of it, and see a private one stopped unless another process uses it: whoever started this process may end
+    /// everything that is left of it, as systemd does.
+    pub async fn close(self) -> anyhow::Result<()> {
+        match self.private {
+            Some(private) => Ok(aside(move || private.release()).await??),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The configured database, or the private one, which is started where it does not run yet.
 pub async fn database(settings: &Settings) -> anyhow::Result<Database> {
     if let Some(url) = &settings.database.url {
-        return Ok(Database { url: url.clone(), notice: None, _private: None });
+        return Ok(Database { url: url.clone(), notice: None, private: None });
     }
     let settings = private_settings(&settings.storage.data_dir)?;
     let probe = |url: &str| Store::probe(url).map_err(|e| e.to_string());
     let private = aside(move || PrivatePostgres::attach(&settings, &probe)).await??;
     let (url, notice) = (private.url(), private.notice().map(str::to_owned));
-    Ok(Database { url, notice, _private: Some(private) })
+    Ok(Database { url, notice, private: Some(private) })
 }
 
 /// Runs something that blocks, perhaps for long, on a thread that does not hold up the end of the process.
@@ -93,18 +108,24 @@ pub async fn open_unchecked(settings: &Settings) -> anyhow::Result<(App, Databas
     Ok((app, database))
 }
 
+/// How often the certificate's files are looked at; whoever cannot wait sends SIGHUP.
+const CERTIFICATE_LOOK: Duration = Duration::from_secs(2);
+
 /// Run the server until SIGINT or SIGTERM; what is under way is answered first, the database goes last.
+/// Tells systemd, where it is the one that started us, when requests can be served and when not.
 pub async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut stop = Box::pin(async move {
         tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
         tracing::info!("stopping");
+        tell(&[NotifyState::Stopping]);
     });
     let bind = settings.server.bind;
     let listener = TcpListener::bind(bind).with_context(|| {
         format!("cannot listen on {bind}: stop what listens there, or choose another address with server.bind")
     })?;
+    let tls = settings.server.tls.as_ref().map(|(cert, key)| Certificate::read(cert, key)).transpose()?;
     let started = tokio::select! {
         started = open(settings) => started?,
         () = &mut stop => return Ok(()),
@@ -113,13 +134,69 @@ pub async fn serve(settings: &Settings) -> anyhow::Result<()> {
         tracing::warn!("{notice}");
     }
     tracing::info!(url = started.urls.base(), address = %listener.local_addr()?, "listening");
+    let reloading = tokio::spawn(reload(tls.clone(), signal(SignalKind::hangup())?));
+    let alive = sd_notify::watchdog_enabled().map(|period| tokio::spawn(feed_watchdog(period)));
     let web = http::Settings {
         trusted_proxies: settings.server.trusted_proxies.clone(),
         contact: settings.server.contact.clone(),
         cache_bytes: u64::from(settings.cache.size_mib) << 20,
         log_all_requests: settings.log.all_requests,
+        tls,
     };
+    tell(&[NotifyState::Ready]);
     http::serve(started.app, web, listener, started.urls.authority(), stop).await?;
-    drop(started.database);
+    reloading.abort();
+    started.database.close().await?;
+    alive.inspect(tokio::task::JoinHandle::abort);
     Ok(())
+}
+
+/// Reads the certificate again when its files change, and on SIGHUP. On a terminal SIGHUP means that the terminal is gone,
+/// and the server stops, as it does on Ctrl-C.
+async fn reload(tls: Option<Certificate>, mut hangup: tokio::signal::unix::Signal) {
+    let mut seen = tls.as_ref().map(Certificate::seen);
+    let mut looks = tokio::time::interval(CERTIFICATE_LOOK);
+    loop {
+        let asked = tokio::select! {
+            _ = hangup.recv() => true,
+            _ = looks.tick(), if tls.is_some() => false,
+        };
+        if asked && std::io::stderr().is_terminal() {
+            // The same way out as everyone else's.
+            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
+            continue;
+        }
+        let now = tls.as_ref().map(Certificate::seen);
+        if !asked && now == seen {
+            continue;
+        }
+        seen = now;
+        if asked && let Ok(moment) = NotifyState::monotonic_usec_now() {
+            tell(&[NotifyState::Reloading, moment]);
+        }
+        match tls.as_ref().map(Certificate::reload) {
+            Some(Ok(())) => tracing::info!("the certificate was read again and is in use"),
+            Some(Err(error)) => tracing::error!(%error, "the new certificate cannot be used; the old one stays in use"),
+            None => tracing::info!("there is no certificate to read again: server.tls_cert is not set"),
+        }
+        if asked {
+            tell(&[NotifyState::Ready]);
+        }
+    }
+}
+
+/// Tells systemd in time that the process is not stuck.
+async fn feed_watchdog(period: Duration) {
+    let mut ticks = tokio::time::interval(period / 2);
+    loop {
+        ticks.tick().await;
+        tell(&[NotifyState::Watchdog]);
+    }
+}
+
+/// Without systemd this does nothing.
+fn tell(state: &[NotifyState]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "systemd could not be told how the server is");
+    }
 }

@@ -13,6 +13,7 @@ pub mod images;
 pub mod pages;
 pub mod requests;
 pub mod respond;
+pub mod tls;
 pub mod views;
 pub mod wellknown;
 
@@ -43,6 +44,8 @@ pub struct Settings {
     pub cache_bytes: u64,
     /// Whether every request gets a line in the log, and not only those that failed.
     pub log_all_requests: bool,
+    /// The certificate with which the server speaks https itself.
+    pub tls: Option<tls::Certificate>,
 }
 
 /// Every route on one page. The URLs follow Mastodon's scheme and are for ever.
@@ -188,6 +191,7 @@ pub async fn serve(
     let cache = web::Data::new(Cache::new(settings.cache_bytes));
     let heard = cache.clone();
     let listener_task = cache.is_on().then(|| tokio::spawn(async move { store.listen(|what| heard.hear(what)).await }));
+    let tls = settings.tls.clone();
     let server = actix_web::HttpServer::new(move || {
         actix_web::App::new()
             .wrap(actix_web::middleware::from_fn(around))
@@ -197,7 +201,10 @@ pub async fn serve(
             .app_data(cache.clone())
             .configure(routes)
     });
-    let server = server.listen(listener)?;
+    let server = match tls {
+        Some(certificate) => server.listen_openssl(listener, certificate.acceptor().map_err(std::io::Error::other)?)?,
+        None => server.listen(listener)?,
+    };
     let ended = server.disable_signals().shutdown_timeout(DRAIN_SECONDS).shutdown_signal(stop).run().await;
     if let Some(task) = listener_task {
         task.abort();

@@ -31,6 +31,10 @@ pub const SUBCOMMAND: &str = "postgres-supervisor";
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long it waits while PostgreSQL itself says that it is still starting, as after a crash.
 const RECOVERY_PATIENCE: Duration = Duration::from_secs(600);
+/// How long the last user waits for PostgreSQL to write everything and stop.
+const STOP_PATIENCE: Duration = Duration::from_secs(60);
+/// After this long without a sign of stopping, another process is using the database.
+const STOP_SIGN: Duration = Duration::from_secs(2);
 /// Pause between two looks while waiting.
 const PAUSE: Duration = Duration::from_millis(50);
 /// The supervisor's log is started anew beyond this size.
@@ -136,6 +140,7 @@ pub enum Error {
 #[derive(Debug)]
 pub struct PrivatePostgres {
     cluster: Cluster,
+    layout: Layout,
     notice: Option<String>,
     /// The shared lock; the guardian thread knows it weakly, so dropping this lets go.
     _lock: Arc<File>,
@@ -150,12 +155,33 @@ impl PrivatePostgres {
         let lock = Arc::new(hold_users_lock(&layout)?);
         let cluster = wait_for_database(settings, &layout, probe)?;
         let notice = cluster.notice(&layout);
-        let guarded = (settings.clone(), layout, Arc::downgrade(&lock));
+        let guarded = (settings.clone(), layout.clone(), Arc::downgrade(&lock));
         thread::Builder::new()
             .name("postgres-guard".into())
             .spawn(move || guard(&guarded.0, &guarded.1, &guarded.2))
             .map_err(|source| Error::File { action: "start a thread for", path: settings.data_dir.clone(), source })?;
-        Ok(PrivatePostgres { cluster, notice, _lock: lock })
+        Ok(PrivatePostgres { cluster, layout, notice, _lock: lock })
+    }
+
+    /// Lets go of it, and waits until it has stopped, unless another process uses it too. Blocks.
+    pub fn release(self) -> Result<(), Error> {
+        let PrivatePostgres { layout, _lock: lock, .. } = self;
+        drop(lock);
+        let begun = Instant::now();
+        let path = layout.users_lock();
+        let file = files::lock_file(&path)?;
+        while supervisor_lives(&layout)? && begun.elapsed() < STOP_PATIENCE {
+            // The supervisor holds this lock alone while it stops the server.
+            let stopping = matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock));
+            if !stopping {
+                file.unlock().map_err(|source| Error::File { action: "unlock", path: path.clone(), source })?;
+                if begun.elapsed() > STOP_SIGN {
+                    return Ok(());
+                }
+            }
+            thread::sleep(PAUSE);
+        }
+        Ok(())
     }
 
     /// The URL of the database `everpost`.

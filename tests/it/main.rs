@@ -22,4 +22,5 @@ mod running;
 mod schema;
 mod secrets;
 mod support;
+mod tls;
 mod withdrawal;

@@ -66,6 +66,22 @@ fn a_request_under_way_is_answered_before_the_server_stops() {
 }
 
 #[test]
+fn when_the_server_has_ended_its_private_database_has_stopped_cleanly() {
+    let program = Program::private();
+    let mut serving = Serving::start(&program);
+    let postmaster = || {
+        std::fs::read_dir("/proc").unwrap().filter_map(Result::ok).any(|entry| {
+            let line = std::fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
+            line.contains(program.data_dir().to_str().unwrap()) && !line.contains("serve\0")
+        })
+    };
+    assert!(postmaster(), "the database runs beside the server");
+    serving.signal(Signal::TERM);
+    assert_eq!(serving.ended(), Some(0));
+    assert!(!postmaster(), "nothing is left over at the moment when the server ends");
+}
+
+#[test]
 fn each_request_is_one_line_of_json_that_says_nothing_about_the_visitor() {
     let mut program = Program::new();
     program.set("EVERPOST_LOG__FORMAT", "json");

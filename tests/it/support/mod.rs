@@ -1,12 +1,14 @@
 //! What tests stand on: a Postgres, a running application, the real program, invented archives.
 
 mod archive;
+mod certificates;
 mod database;
 mod program;
 mod server;
 mod serving;
 
 pub use archive::{Bundle, fixture, samples, status_id};
+pub use certificates::{Authority, Issued};
 pub use database::TestDatabase;
 pub use program::{Outcome, Program};
 pub use server::{Answer, TestApp};

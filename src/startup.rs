@@ -63,6 +63,11 @@ pub async fn database(settings: &Settings) -> anyhow::Result<Database> {
     Ok(Database { url, notice, private: Some(private) })
 }
 
+/// Whether a private database was made in the data folder; it need not run.
+pub fn has_private_database(data_dir: &Path) -> bool {
+    postgres::exists(data_dir)
+}
+
 /// Runs something that blocks, perhaps for long, on a thread that does not hold up the end of the process.
 async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> anyhow::Result<T> {
     let (sender, receiver) = tokio::sync::oneshot::channel();
@@ -100,12 +105,17 @@ pub async fn open_unchecked(settings: &Settings) -> anyhow::Result<(App, Databas
     if !migrated.is_empty() {
         tracing::info!(migrations = migrated.len(), "the tables were brought up to this version");
     }
-    let data_dir = std::path::absolute(&settings.storage.data_dir).context("storage.data_dir")?;
-    let folder = settings.storage.media.clone().unwrap_or_else(|| data_dir.join("media"));
-    let media = MediaStore::in_folder(&folder, settings.media.clone())
-        .with_context(|| format!("the media folder {}", folder.display()))?;
+    let media = media(settings)?;
     let app = App { store: Store::connect(&database.url, settings.database.pool_size)?, media, vault };
     Ok((app, database))
+}
+
+/// The media store: the configured folder, else `media` in the data folder.
+pub fn media(settings: &Settings) -> anyhow::Result<MediaStore> {
+    let data_dir = std::path::absolute(&settings.storage.data_dir).context("storage.data_dir")?;
+    let folder = settings.storage.media.clone().unwrap_or_else(|| data_dir.join("media"));
+    MediaStore::in_folder(&folder, settings.media.clone())
+        .with_context(|| format!("the media folder {}", folder.display()))
 }
 
 /// How often the certificate's files are looked at; whoever cannot wait sends SIGHUP.

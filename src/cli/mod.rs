@@ -3,6 +3,7 @@
 //! 0 done, 1 failure, 2 nothing readable, 3 loss under `--strict`, 64 wrong usage. With `--json` the object is the only standard output.
 
 mod accounts;
+mod doctor;
 mod domains;
 mod import;
 mod media;
@@ -59,6 +60,7 @@ enum Command {
     /// Check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    Doctor(doctor::Doctor),
     /// Owns the private database; started by the other commands
     #[command(name = crate::postgres::SUBCOMMAND, hide = true)]
     Supervise {
@@ -124,10 +126,14 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         startup::supervise(data_dir)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let settings = config::load(&Sources::of_process(cli.config, cli.set))?;
-    start_log(&cli.command, settings.log.json);
+    let settings = config::load(&Sources::of_process(cli.config, cli.set));
+    start_log(&cli.command, settings.as_ref().is_ok_and(|settings| settings.log.json));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(command(cli.command, settings))
+    match cli.command {
+        // It says what is wrong with the configuration too.
+        Command::Doctor(doctor) => runtime.block_on(doctor.run(settings)),
+        other => runtime.block_on(command(other, settings?)),
+    }
 }
 
 async fn command(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
@@ -144,7 +150,7 @@ async fn command(command: Command, settings: Settings) -> anyhow::Result<ExitCod
             }
         }
         Command::Domain(command) => command.run(&settings).await?,
-        Command::Supervise { .. } => {}
+        Command::Doctor(_) | Command::Supervise { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,8 +1,10 @@
-//! Talking to other servers: keys now; signatures, the outbound client and look-ups as the inbox comes.
+//! Talking to other servers: keys, the outbound client, a look at certificates; signatures as the inbox comes.
 //!
 //! May read actors and keys from the store; must never know archive formats, pages, or what to do about a message.
 //! No private key leaves [`keys`].
 
+pub mod certificate;
+pub mod client;
 pub mod keys;
 
 use activitypub_federation::config::{FederationConfig, FederationConfigBuilderError};

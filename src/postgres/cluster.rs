@@ -62,7 +62,8 @@ impl Layout {
         self.data_dir.join("supervisor.log")
     }
 
-    fn pointer(&self) -> PathBuf {
+    /// The file that names the base; it is there once a cluster was made.
+    pub(super) fn pointer(&self) -> PathBuf {
         self.data_dir.join("postgres.location")
     }
 

@@ -198,6 +198,12 @@ impl PrivatePostgres {
     }
 }
 
+/// Whether a cluster was made for this data folder; it need not run, and nothing is started or made.
+pub fn exists(data_dir: &Path) -> bool {
+    let layout = Layout { data_dir: data_dir.to_owned() };
+    layout.pointer().exists()
+}
+
 /// Takes the shared lock of a user process, waiting for a cluster that is just being stopped.
 fn hold_users_lock(layout: &Layout) -> Result<File, Error> {
     let path = layout.users_lock();

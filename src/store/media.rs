@@ -117,6 +117,13 @@ impl Store {
         ImportLock::media(Object::take(self.connection().await?)).await
     }
 
+    /// At most `limit` stored files, in the order of their hashes, which is no order of anything else.
+    pub async fn sample_media(&self, limit: i64) -> Result<Vec<MediaFile>, Error> {
+        let query = media::table.order(media::sha256).limit(limit).select(COLUMNS);
+        let rows: Vec<Row> = query.load(&mut self.connection().await?).await?;
+        Ok(rows.into_iter().map(file).collect())
+    }
+
     /// Forget the rows of files that nothing refers to any more, and call `erase` for each file's bytes.
     ///
     /// While an import runs nothing is forgotten, for the import may be about to refer to the same file again; it calls

@@ -22,6 +22,26 @@ pub(super) fn run(url: &str) -> Result<Vec<String>, Error> {
     })
 }
 
+/// The migrations that have not run, by name; changes nothing.
+pub(super) fn pending(url: &str) -> Result<Vec<String>, Error> {
+    let mut connection = connect(url)?;
+    refuse_foreign(&mut connection)?;
+    let there: bool =
+        diesel::select(diesel::dsl::sql::<Bool>("to_regclass('public.__diesel_schema_migrations') IS NOT NULL"))
+            .get_result(&mut connection)?;
+    let applied: Vec<Name> = match there {
+        true => diesel::sql_query("SELECT version::text AS name FROM public.__diesel_schema_migrations")
+            .load(&mut connection)?,
+        false => Vec::new(),
+    };
+    let known = diesel::migration::MigrationSource::<diesel::pg::Pg>::migrations(&MIGRATIONS).map_err(failed)?;
+    let missing = known.iter().filter(|known| {
+        let version = known.name().version().to_string();
+        !applied.iter().any(|applied| applied.name == version)
+    });
+    Ok(missing.map(|known| known.name().to_string()).collect())
+}
+
 /// All the way down and up again.
 pub(super) fn redo(url: &str) -> Result<(), Error> {
     locked(url, |connection| {

@@ -150,6 +150,11 @@ impl Store {
         migrate::run(url)
     }
 
+    /// The migrations that have not run yet, by name. Blocking; changes nothing.
+    pub fn pending_migrations(url: &str) -> Result<Vec<String>, Error> {
+        migrate::pending(url)
+    }
+
     /// Take every migration back and bring it in again: proves that each `down.sql` is real. For tests.
     pub fn redo_migrations(url: &str) -> Result<(), Error> {
         migrate::redo(url)
@@ -174,6 +179,13 @@ impl Store {
             true => Ok(()),
             false => Err(Error::Unavailable("the tables are not up to this version".to_owned())),
         }
+    }
+
+    /// What time it is for the database.
+    pub async fn now(&self) -> Result<chrono::DateTime<chrono::Utc>, Error> {
+        use diesel_async::RunQueryDsl;
+        let now = diesel::dsl::sql::<diesel::sql_types::Timestamptz>("clock_timestamp()");
+        Ok(diesel::select(now).get_result(&mut self.connection().await?).await?)
     }
 
     async fn connection(&self) -> Result<Connection, Error> {

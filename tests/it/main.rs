@@ -9,6 +9,7 @@ mod cli;
 mod collections;
 mod crash;
 mod discovery;
+mod doctor;
 mod import;
 mod media;
 mod negotiation;

@@ -3,6 +3,7 @@
 mod archive;
 mod certificates;
 mod database;
+mod front;
 mod program;
 mod server;
 mod serving;
@@ -10,6 +11,7 @@ mod serving;
 pub use archive::{Bundle, fixture, samples, status_id};
 pub use certificates::{Authority, Issued};
 pub use database::TestDatabase;
+pub use front::{Asked, Front, Reply};
 pub use program::{Outcome, Program};
 pub use server::{Answer, TestApp};
 pub use serving::{PATIENCE, Serving};

@@ -4,6 +4,7 @@
 
 use super::client::{CONNECT_TIMEOUT, Error};
 use chrono::{DateTime, Utc};
+use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
 use openssl::x509::X509Ref;
 use std::net::{SocketAddr, TcpStream};
@@ -36,6 +37,8 @@ pub struct Shown {
     pub names: Vec<String>,
     /// Who signed it, as a common name or an organisation.
     pub issuer: String,
+    /// Since when it is valid; `None` where that cannot be read.
+    pub since: Option<DateTime<Utc>>,
     /// Until when it is valid; `None` where that cannot be read.
     pub until: Option<DateTime<Utc>>,
     /// How many certificates were shown with it, itself included.
@@ -81,7 +84,8 @@ fn look_now(host: &str, address: SocketAddr, extra_ca: Option<PathBuf>) -> Resul
     let certificate = certificate.ok_or_else(|| Error::Connect("no certificate was shown".to_owned()))?;
     let chain = stream.ssl().peer_cert_chain().map_or(1, openssl::stack::StackRef::len);
     let faults = faults.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    Ok(Shown { names: names(&certificate), issuer: issuer(&certificate), until: until(&certificate), chain, faults })
+    let (since, until) = (time(certificate.not_before()), time(certificate.not_after()));
+    Ok(Shown { names: names(&certificate), issuer: issuer(&certificate), since, until, chain, faults })
 }
 
 /// The kind of a verification error, by its number in OpenSSL's `x509_vfy.h`.
@@ -120,8 +124,8 @@ fn issuer(certificate: &X509Ref) -> String {
     text.unwrap_or_else(|| "nobody".to_owned())
 }
 
-fn until(certificate: &X509Ref) -> Option<DateTime<Utc>> {
-    let epoch = openssl::asn1::Asn1Time::from_unix(0).ok()?;
-    let since = epoch.diff(certificate.not_after()).ok()?;
+fn time(at: &Asn1TimeRef) -> Option<DateTime<Utc>> {
+    let epoch = Asn1Time::from_unix(0).ok()?;
+    let since = epoch.diff(at).ok()?;
     DateTime::from_timestamp(i64::from(since.days) * 86_400 + i64::from(since.secs), 0)
 }

@@ -3,12 +3,13 @@
 use super::{Finding, advice};
 use crate::federation::certificate::{self, Fault, Shown};
 use crate::federation::client;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-/// Days that a certificate should still be good for: Caddy and certbot renew earlier.
-const FEW_DAYS: i64 = 10;
+/// Which part of its life a certificate should have before it: Caddy and certbot renew at a third, whether it lives for months
+/// or for days.
+const LATE: i32 = 6;
 
 /// Look for the addresses of a host; empty where its name leads nowhere.
 pub(super) async fn resolve(host: &str, findings: &mut Vec<Finding>) -> Vec<IpAddr> {
@@ -117,14 +118,16 @@ fn judge(host: &str, shown: &Shown, now: DateTime<Utc>) -> Vec<Finding> {
     if !shown.faults.is_empty() {
         return shown.faults.iter().map(problem).collect();
     }
-    let days = shown.until.map_or(0, |until| (until - now).num_days());
-    let seen =
-        format!("The certificate of {host} is by {} and good until {until}, for {days} more days.", shown.issuer);
-    // Authorities issue certificates that live for six days; such a one is young when it has few days left.
-    vec![match days {
-        ..=2 => Finding::warning(CHECK, seen, advice::EXPIRED),
-        3..FEW_DAYS => Finding::note(CHECK, seen),
-        _ => Finding::ok(CHECK, seen),
+    let left = shown.until.map_or(TimeDelta::zero(), |until| until - now);
+    let life = shown.until.zip(shown.since).map_or(TimeDelta::zero(), |(until, since)| until - since);
+    let long = match left.num_days() {
+        ..2 => format!("{} more hours", left.num_hours()),
+        days => format!("{days} more days"),
+    };
+    let seen = format!("The certificate of {host} is by {} and good until {until}, for {long}.", shown.issuer);
+    vec![match left < life / LATE {
+        true => Finding::warning(CHECK, seen, advice::EXPIRED),
+        false => Finding::ok(CHECK, seen),
     }]
 }
 
@@ -160,13 +163,18 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_is_judged_by_its_days() {
+    fn a_certificate_is_judged_by_the_part_of_its_life_that_is_left() {
         let now = Utc::now();
-        let severity = |days: i64| {
-            let until = Some(now + chrono::TimeDelta::days(days) + chrono::TimeDelta::hours(1));
-            let shown = Shown { names: vec![], issuer: "X".to_owned(), until, chain: 2, faults: vec![] };
+        let severity = |lived: i64, left: i64| {
+            let (since, until) = (Some(now - TimeDelta::hours(lived)), Some(now + TimeDelta::hours(left)));
+            let shown = Shown { names: vec![], issuer: "X".to_owned(), since, until, chain: 2, faults: vec![] };
             judge("kept.example", &shown, now)[0].severity
         };
-        assert_eq!([severity(60), severity(5), severity(1)], [Severity::Ok, Severity::Note, Severity::Warning]);
+        assert_eq!([severity(60 * 24, 30 * 24), severity(80 * 24, 10 * 24)], [Severity::Ok, Severity::Warning]);
+        assert_eq!(
+            [severity(1, 11), severity(11, 1)],
+            [Severity::Ok, Severity::Warning],
+            "Caddy's own live for 12 hours"
+        );
     }
 }

@@ -82,6 +82,37 @@ fn when_the_server_has_ended_its_private_database_has_stopped_cleanly() {
 }
 
 #[test]
+fn systemd_is_told_when_the_server_is_ready_lives_reloads_and_stops() {
+    let mut program = Program::new();
+    let path = program.scratch().join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    program.set("NOTIFY_SOCKET", path.to_str().unwrap());
+    program.set("WATCHDOG_USEC", "500000");
+    let told = |wanted: &str| {
+        let mut buffer = [0; 1024];
+        loop {
+            let count = socket.recv(&mut buffer).unwrap();
+            let text = std::str::from_utf8(&buffer[..count]).unwrap().to_owned();
+            if text.lines().any(|line| line == wanted) {
+                return text;
+            }
+            // Signs of life come between all others.
+            assert!(text.starts_with("WATCHDOG=1") || text.starts_with("READY=1"), "{text} instead of {wanted}");
+        }
+    };
+    let mut serving = Serving::start(&program);
+    told("READY=1");
+    told("WATCHDOG=1");
+    serving.signal(Signal::HUP);
+    assert!(told("RELOADING=1").contains("MONOTONIC_USEC="), "systemd asks for the moment");
+    told("READY=1");
+    serving.signal(Signal::TERM);
+    told("STOPPING=1");
+    assert_eq!(serving.ended(), Some(0));
+}
+
+#[test]
 fn each_request_is_one_line_of_json_that_says_nothing_about_the_visitor() {
     let mut program = Program::new();
     program.set("EVERPOST_LOG__FORMAT", "json");

@@ -1,6 +1,8 @@
-# Everpost for a container that has its database elsewhere; see docker-compose.yml.
+# Everpost and the proxy in front of it; see docker-compose.yml.
 
 FROM rust:1.95-slim-trixie AS build
+# The base image is pinned by its tag; within a release of Debian the packages should be the newest.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libpq-dev libssl-dev pkg-config \
     && rm -rf /var/lib/apt/lists/*
@@ -11,15 +13,28 @@ COPY migrations migrations
 COPY src src
 RUN cargo build --release --locked --bin everpost
 
-FROM debian:trixie-slim
+# Caddy as a user of its own. The copy of the program loses the file capability of the original, which a container without
+# capabilities could not even start.
+FROM caddy:2 AS proxy
+RUN addgroup -S -g 10002 caddy \
+    && adduser -S -D -H -u 10002 -G caddy caddy \
+    && cp /usr/bin/caddy /usr/bin/caddy-plain \
+    && mv /usr/bin/caddy-plain /usr/bin/caddy \
+    && chown -R caddy:caddy /data /config
+COPY config/hosting/Caddyfile /etc/caddy/Caddyfile
+USER 10002:10002
+
+FROM debian:trixie-slim AS everpost
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates curl libpq5 libssl3t64 \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --home-dir /var/lib/everpost --shell /usr/sbin/nologin everpost \
+    && groupadd --gid 10001 everpost \
+    && useradd --uid 10001 --gid everpost --no-create-home --home-dir /var/lib/everpost --shell /usr/sbin/nologin everpost \
     && install --directory --owner=everpost --group=everpost --mode=0700 /var/lib/everpost
 COPY --from=build /src/target/release/everpost /usr/local/bin/everpost
 COPY LICENSE /usr/share/doc/everpost/LICENSE
-USER everpost
+USER 10001:10001
 WORKDIR /var/lib/everpost
 VOLUME /var/lib/everpost
 ENV EVERPOST_SERVER__BIND=0.0.0.0:8080 \

@@ -1,6 +1,6 @@
 //! Readers that are not ours: the AP library's own look-up and object types, and Fedify in Node.
 
-use crate::support::{TestApp, fixture};
+use crate::support::{Program, TestApp, fixture};
 use activitypub_federation::config::{Data, FederationConfig};
 use activitypub_federation::fetch::collection_id::CollectionId;
 use activitypub_federation::fetch::object_id::ObjectId;
@@ -235,6 +235,58 @@ async fn fedify_reads_the_whole_account() {
         assert!(steps.iter().any(|step| step["rule"] == rule && step["ok"] == true), "no step checked {rule}");
     }
     assert_eq!(steps.last().unwrap()["notes"], 13);
+}
+
+/// The options with which `unshare` gives a process ports and a hosts file of its own; none where the kernel forbids it.
+fn own_namespace() -> Option<&'static [&'static str]> {
+    const ROOT: &[&str] = &["--net", "--mount"];
+    // An ordinary user's search path lacks the folder of ip.
+    const LOOPBACK: &str = "PATH=\"$PATH:/usr/sbin:/sbin\" ip link set lo up";
+    const ANYBODY: &[&str] = &["--net", "--mount", "--user", "--map-root-user"];
+    let works = |options: &&&[&str]| {
+        let run = std::process::Command::new("unshare").args(**options).args(["sh", "-c", LOOPBACK]).output();
+        run.is_ok_and(|run| run.status.success())
+    };
+    [ROOT, ANYBODY].iter().find(works).copied()
+}
+
+#[test]
+fn fedify_finds_the_handle_over_https_behind_caddy_and_reads_the_outbox_to_its_end() {
+    const HOST: &str = "kept.example";
+    let Some(options) = own_namespace() else {
+        eprintln!(
+            "SKIPPED: this kernel gives out no namespaces (unshare --net --mount), and the test takes no port of the machine"
+        );
+        return;
+    };
+    let mut program = Program::new();
+    program.set("EVERPOST_SERVER__PUBLIC_URL", &format!("https://{HOST}"));
+    program.set("EVERPOST_SERVER__CONTACT", "keeper@kept.example");
+    program.ok(&["import", fixture("hugo-mastodon-to-hugo-v1").to_str().unwrap()]);
+    program.ok(&["account", "publish", "juno"]);
+    let folder = program.scratch().join("proxy");
+    std::fs::create_dir(&folder).unwrap();
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/outside/behind-caddy.sh");
+    let own = program.command();
+    let mut command = std::process::Command::new("unshare");
+    command.args(options).arg(script).args([HOST, "juno", "13", env!("CARGO_BIN_EXE_everpost")]).arg(&folder);
+    for (name, value) in own.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let run = command.current_dir(program.scratch()).output().unwrap();
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success(), "{said}\n{}", String::from_utf8_lossy(&run.stderr));
+    let steps: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&steps[0]["handle"], &steps[0]["notes"]), (&"@juno@kept.example".into(), &13.into()), "{said}");
+    assert_eq!((&steps[1]["step"], &steps[1]["notes"]), (&"done".into(), &13.into()), "{said}");
+    let findings = steps[2]["findings"].as_array().unwrap();
+    for check in ["certificate", "host", "webfinger", "actor", "caching", "compression", "redirects"] {
+        let good = findings.iter().any(|finding| finding["check"] == check && finding["severity"] == "ok");
+        assert!(good, "{check}: {findings:#?}");
+    }
 }
 
 #[tokio::test]

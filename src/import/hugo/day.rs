@@ -273,7 +273,9 @@ fn inline(text: &str) -> String {
     while let Some(at) = rest.find(['<', '[']) {
         html.push_str(&escape(&rest[..at]));
         rest = &rest[at..];
-        let (piece, length) = bare_link(rest).or_else(|| mention(rest)).unwrap_or_else(|| (escape(&rest[..1]), 1));
+        let (piece, length) = bare_link(markup::beginning(rest))
+            .or_else(|| mention(markup::beginning(rest)))
+            .unwrap_or_else(|| (escape(&rest[..1]), 1));
         html.push_str(&piece);
         rest = &rest[length..];
     }

@@ -4,7 +4,7 @@
 
 use super::front_matter::{self, CANONICAL_KEYS, Picture};
 use super::markdown::{self, Flavour};
-use super::{Item, Page, hashtags, links, markup, media_of, shortcodes, site, web_address};
+use super::{Item, Page, TOO_DEEP, hashtags, links, markup, media_of, shortcodes, site, web_address};
 use crate::domain::snowflake::trusted_time;
 use crate::domain::source::{DateOrigin, Format, PostLink, Remark, SourcePost};
 use crate::text::escape;
@@ -30,7 +30,13 @@ pub fn item(page: &Page<'_>, is_html: bool) -> Item {
     }
     let link = PostLink::read(&url);
     let (published, date_origin) = published(page, &link).map_err(|reason| page.skipped(line, &reason))?;
+    if markdown::is_too_deep(page.body()) {
+        return Err(page.skipped(line, TOO_DEEP));
+    }
     let content = content(page, is_html, &url, is_own_place(key) && link.status.is_none());
+    let Some(content) = content else {
+        return Err(page.skipped(line, TOO_DEEP));
+    };
     if content.media.is_empty() && content.text.trim().is_empty() {
         return Err(page.skipped(line, "is empty"));
     }
@@ -141,12 +147,16 @@ struct Content {
     remarks: Vec<Remark>,
 }
 
-/// Read the body: shortcodes out, Markdown to HTML, shortcodes back in, media out, links mended.
-fn content(page: &Page<'_>, is_html: bool, url: &Url, url_is_base: bool) -> Content {
+/// Read the body, unless it is nested too deep: shortcodes out, Markdown to HTML, shortcodes back in, media out, links mended.
+fn content(page: &Page<'_>, is_html: bool, url: &Url, url_is_base: bool) -> Option<Content> {
     let text = page.body().replace("\r\n", "\n");
     let taken = shortcodes::take(&text, is_jekyll(page));
     let html = if is_html { taken.text.clone() } else { markdown::html(&taken.text, Flavour::Page) };
-    let (html, embeds) = markup::take_media(&taken.put_back(&html), markup::Looking::Elements);
+    let html = taken.put_back(&html);
+    if markup::depth(&html) > markdown::MAX_DEPTH {
+        return None;
+    }
+    let (html, embeds) = markup::take_media(&html, markup::Looking::Elements);
     let mended = links::mend(&html, Some(url).filter(|_| url_is_base));
     let mut remarks: Vec<Remark> = Vec::new();
     for (before, note) in taken.left_out {
@@ -164,13 +174,13 @@ fn content(page: &Page<'_>, is_html: bool, url: &Url, url_is_base: bool) -> Cont
     let says = &page.front_matter;
     let framed = says.cover.iter().map(embed).chain(embeds).chain(says.images.iter().map(embed));
     let words = markup::words(&mended.html);
-    Content {
+    Some(Content {
         text: words.text,
         tags: words.linked,
         media: media_of(framed.collect(), |target| site::reference(page.tree, page.folder(), target)),
         html: mended.html,
         remarks,
-    }
+    })
 }
 
 fn embed(picture: &Picture) -> markup::Embed {

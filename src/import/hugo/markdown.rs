@@ -2,6 +2,9 @@
 
 use comrak::Options;
 
+/// How deep quotes, lists and elements may stand in each other.
+pub const MAX_DEPTH: usize = 100;
+
 /// Whose Markdown it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavour {
@@ -9,6 +12,17 @@ pub enum Flavour {
     Page,
     /// A converter's, from a post's HTML: what looks like HTML was text, and a line end was one.
     Status,
+}
+
+/// Whether a line opens more quotes and lists inside of each other than any text needs: time grows with their square.
+pub fn is_too_deep(text: &str) -> bool {
+    text.lines().any(|line| {
+        let markers = line.trim_start_matches([
+            ' ', '\t', '>', '-', '+', '*', '.', ')', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9',
+        ]);
+        let opening = &line[..line.len() - markers.len()];
+        opening.len() > MAX_DEPTH && opening.matches('>').count() + opening.split_whitespace().count() > MAX_DEPTH
+    })
 }
 
 /// The HTML of some Markdown.
@@ -33,6 +47,12 @@ mod tests {
     fn a_page_may_hold_html_and_a_status_may_not() {
         assert_eq!(html("a <b>b</b>\nc ~~d~~", Flavour::Page), "<p>a <b>b</b>\nc <del>d</del></p>\n");
         assert_eq!(html("a <b>b\nc", Flavour::Status), "<p>a &lt;b&gt;b<br />\nc</p>\n");
+    }
+
+    #[test]
+    fn a_text_that_nests_without_end_is_known_before_it_is_parsed() {
+        assert!(is_too_deep(&"> ".repeat(200)) && is_too_deep(&">".repeat(200)) && is_too_deep(&"1. ".repeat(200)));
+        assert!(!is_too_deep(&"-".repeat(200)) && !is_too_deep("> > - 1. a") && !is_too_deep(&" ".repeat(200)));
     }
 
     #[test]

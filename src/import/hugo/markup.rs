@@ -128,6 +128,13 @@ fn target(written: &str) -> String {
     written[..title.unwrap_or(written.len())].trim().to_owned()
 }
 
+/// The first bytes of a text, as many as one link or shortcode takes at most: looking further for the end of each would
+/// make time grow with the square of the text.
+pub fn beginning(text: &str) -> &str {
+    const MOST: usize = 4096;
+    &text[..text.floor_char_boundary(MOST)]
+}
+
 /// What a file is by its ending.
 pub fn kind_of(target: &str) -> Option<MediaKind> {
     let path = target.split(['?', '#']).next().unwrap_or_default();
@@ -211,6 +218,25 @@ fn element(markup: &str, name: &str) -> Piece {
     let texts = if name == "img" { ["alt", "title", "aria-label"] } else { ["title", "aria-label", "alt"] };
     let alt = texts.iter().find_map(|text| attribute(text, &[name])).map(str::to_owned);
     Piece::Media(Embed { target: target.to_owned(), kind, alt })
+}
+
+/// How deep the elements of some HTML stand in each other, as far as its tags tell. Those that need no end, and those
+/// that have none, count for nothing.
+pub fn depth(html: &str) -> usize {
+    const FLAT: [&str; 16] =
+        ["p", "li", "br", "hr", "img", "input", "source", "wbr", "td", "th", "tr", "dd", "dt", "col", "link", "meta"];
+    let (mut open, mut deepest) = (0_usize, 0);
+    for (at, _) in html.match_indices('<') {
+        let rest = &html[at + 1..];
+        let (ends, rest) = rest.strip_prefix('/').map_or((false, rest), |rest| (true, rest));
+        let name: String = rest.chars().take(12).take_while(char::is_ascii_alphanumeric).collect();
+        if name.is_empty() || FLAT.contains(&name.to_ascii_lowercase().as_str()) {
+            continue;
+        }
+        open = if ends { open.saturating_sub(1) } else { open + 1 };
+        deepest = deepest.max(open);
+    }
+    deepest
 }
 
 /// Read the text and the marked hashtags of some HTML.
@@ -332,6 +358,13 @@ mod tests {
     fn inline_images_are_taken_out_and_the_rest_stays_as_written() {
         check("<p>it&#39;s <img alt='1 > 0' src=\"f.png\"/>ok</P>", "<p>it&#39;s ok</P>", &["image f.png 1 > 0"]);
         check("<p>hi <img class=\"custom-emoji\" alt=\":a&lt;b:\" src=\"e.png\"></p>", "<p>hi :a&lt;b:</p>", &[]);
+    }
+
+    #[test]
+    fn depth_counts_what_stands_in_each_other() {
+        assert_eq!(depth("<div><b>a</b><i>b</i></div><p>c<p>d<br>< e"), 2);
+        assert_eq!(depth(&"<p>a".repeat(1000)), 0);
+        assert_eq!(depth(&"<div>".repeat(1000)), 1000);
     }
 
     #[test]

@@ -35,6 +35,9 @@ const HTML: [&str; 2] = ["html", "htm"];
 /// The longest post that is taken apart, in bytes: far above what servers allow, and little enough for any HTML in it.
 const MAX_POST: usize = 128 * 1024;
 
+/// Why a post is not taken apart that would cost more time than any is worth.
+const TOO_DEEP: &str = "has quotes, lists or elements that stand more than 100 deep in each other, which no post needs";
+
 /// A post, or why there is none.
 type Item = Result<SourcePost, Skipped>;
 

@@ -3,6 +3,7 @@
 //! Those that every site has become links, pictures or code. Of the others the text between their ends stays, and the
 //! report says what was left out. Start with [`take`]; `rendered` is the list of those that are known.
 
+use super::markup::beginning;
 use crate::text::escape;
 use std::collections::HashMap;
 
@@ -44,22 +45,25 @@ enum Rendered {
 /// Take the shortcodes out of a text; with `liquid` Jekyll's tags too.
 pub fn take(text: &str, liquid: bool) -> Taken {
     let mut taken = Taken { text: String::with_capacity(text.len()), ..Taken::default() };
+    let ends = Ends::of(text, liquid);
     let mut rest = text;
+    let mut lines = 0;
     while let Some(at) = rest.find(['{', OPEN, CLOSE]) {
         taken.text.push_str(&rest[..at]);
+        lines += rest[..at].matches('\n').count();
         rest = &rest[at..];
-        let before = || text[..text.len() - rest.len()].matches('\n').count();
+        let offset = text.len() - rest.len();
         let length = if let Some((literal, length)) = escaped(rest) {
             taken.put(escape(&literal));
             Some(length)
         } else if let Some(call) = shortcode(rest) {
-            Some(call.length + taken.call(&call, &rest[call.length..], Close::Shortcode, before))
+            Some(taken.call(&call, text, offset, Close::Shortcode, &ends, lines))
         } else if let Some(call) = if liquid { tag(rest) } else { None } {
-            Some(call.length + taken.call(&call, &rest[call.length..], Close::Tag, before))
+            Some(taken.call(&call, text, offset, Close::Tag, &ends, lines))
         } else if let Some((output, length)) = if liquid { output(rest) } else { None } {
             // Where the site stands: what follows is a path on it.
             if !matches!(output, "site.url" | "site.baseurl") {
-                taken.left_out.push((before(), format!("{{{{ {output} }}}} was left out")));
+                taken.left_out.push((lines, format!("{{{{ {output} }}}} was left out")));
             }
             Some(length)
         } else {
@@ -69,14 +73,16 @@ pub fn take(text: &str, liquid: bool) -> Taken {
         if length.is_none() && rest.starts_with('{') {
             taken.text.push('{');
         }
-        rest = &rest[length.unwrap_or(plain)..];
+        let length = length.unwrap_or(plain);
+        lines += rest[..length].matches('\n').count();
+        rest = &rest[length..];
     }
     taken.text.push_str(rest);
     taken
 }
 
 /// How the end of something paired is written.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Close {
     Shortcode,
     Tag,
@@ -111,23 +117,31 @@ impl Taken {
         }
     }
 
-    /// Take in a shortcode; how much of what follows belongs to it.
-    fn call(&mut self, call: &Call<'_>, after: &str, close: Close, before: impl Fn() -> usize) -> usize {
+    /// Take in the shortcode at an offset; its length, with what belongs to it.
+    fn call(
+        &mut self,
+        call: &Call<'_>,
+        text: &str,
+        offset: usize,
+        close: Close,
+        ends: &Ends<'_>,
+        lines: usize,
+    ) -> usize {
+        let opened = offset + call.length;
         if call.name.starts_with('/') || (matches!(close, Close::Tag) && call.name.starts_with("end")) {
             self.part();
-            return 0;
+            return call.length;
         }
-        let end = find_end(call.name, after, close);
+        let end = ends.after(close, call.name, opened);
         match (call.name, end) {
-            ("highlight" | "raw" | "comment", Some((inner, whole))) => {
+            ("highlight" | "raw" | "comment", Some((end, whole))) => {
+                let inner = &text[opened..end];
                 match call.name {
-                    "highlight" => {
-                        self.put(format!("<pre><code>{}</code></pre>", escape(after[..inner].trim_matches('\n'))))
-                    }
-                    "raw" => self.text.push_str(&after[..inner]),
+                    "highlight" => self.put(format!("<pre><code>{}</code></pre>", escape(inner.trim_matches('\n')))),
+                    "raw" => self.text.push_str(inner),
                     _ => {}
                 }
-                whole
+                whole - offset
             }
             ("details", Some(_)) => {
                 let summary = call.argument(&["summary", "title"], 0).unwrap_or_default();
@@ -136,7 +150,7 @@ impl Taken {
                     self.put(format!("<p><strong>{}</strong></p>", escape(summary)));
                     self.text.push_str("\n\n");
                 }
-                0
+                call.length
             }
             (name, end) => {
                 match (rendered(call), end) {
@@ -145,10 +159,10 @@ impl Taken {
                     // What stands between its two ends is text like any other.
                     (Rendered::LeftOut, Some(_)) => self.part(),
                     (Rendered::LeftOut, None) => {
-                        self.left_out.push((before(), format!("the shortcode {name} was left out")));
+                        self.left_out.push((lines, format!("the shortcode {name} was left out")));
                     }
                 }
-                0
+                call.length
             }
         }
     }
@@ -214,26 +228,45 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Where the end of something paired stands: the length before it, and with it.
-fn find_end(name: &str, after: &str, close: Close) -> Option<(usize, usize)> {
-    let (openings, end, wanted) = match close {
-        Close::Shortcode => (&["{{<", "{{%"], "}}", format!("/{name}")),
-        Close::Tag => (&["{%-", "{%"], "%}", format!("end{name}")),
-    };
-    after.match_indices('{').find_map(|(at, _)| {
-        let rest = &after[at..];
-        let opening = openings.iter().find(|opening| rest.starts_with(**opening))?;
-        let behind = rest[opening.len()..].trim_start().strip_prefix(&wanted)?;
-        behind.starts_with([' ', '>', '%', '-']).then_some(())?;
-        Some((at, at + rest.find(end)? + end.len()))
-    })
+/// Where the ends of all that is paired stand, found in one walk: a text may have many shortcodes.
+#[derive(Default)]
+struct Ends<'a>(HashMap<(Close, &'a str), Vec<(usize, usize)>>);
+
+impl<'a> Ends<'a> {
+    fn of(text: &'a str, liquid: bool) -> Ends<'a> {
+        let mut ends = Ends::default();
+        for (at, _) in text.match_indices('{') {
+            let rest = &text[at..];
+            let shortcode = ["{{<", "{{%"].iter().find_map(|opening| rest.strip_prefix(opening));
+            let (close, end, name) = match (shortcode, rest.strip_prefix("{%")) {
+                (Some(inside), _) => (Close::Shortcode, "}}", inside.trim_start().strip_prefix('/')),
+                (None, Some(inside)) if liquid => {
+                    (Close::Tag, "%}", inside.trim_start_matches('-').trim_start().strip_prefix("end"))
+                }
+                _ => continue,
+            };
+            let Some(name) = name else { continue };
+            let name = &name[..name.find(|c| !is_name_char(c)).unwrap_or(name.len())];
+            let name = name.trim_end_matches('-');
+            if let Some(length) = beginning(rest).find(end) {
+                ends.0.entry((close, name)).or_default().push((at, at + length + end.len()));
+            }
+        }
+        ends
+    }
+
+    /// The first end of a name at or after an offset: where it begins and ends.
+    fn after(&self, close: Close, name: &str, offset: usize) -> Option<(usize, usize)> {
+        let places = self.0.get(&(close, name))?;
+        places.get(places.partition_point(|(start, _)| *start < offset)).copied()
+    }
 }
 
 /// A shortcode that is only shown, as Hugo's manual writes them: `{{</* name */>}}`.
 fn escaped(rest: &str) -> Option<(String, usize)> {
     for (opening, closing, open, close) in [("{{</*", "*/>}}", "{{<", ">}}"), ("{{%/*", "*/%}}", "{{%", "%}}")] {
         if let Some(inside) = rest.strip_prefix(opening) {
-            let end = inside.find(closing)?;
+            let end = beginning(inside).find(closing)?;
             return Some((format!("{open}{}{close}", &inside[..end]), opening.len() + end + closing.len()));
         }
     }
@@ -264,13 +297,13 @@ fn tag(rest: &str) -> Option<Call<'_>> {
 /// `{{ value }}`.
 fn output(rest: &str) -> Option<(&str, usize)> {
     let inside = rest.strip_prefix("{{")?;
-    let end = inside.find("}}")?;
+    let end = beginning(inside).find("}}")?;
     Some((inside[..end].trim_matches('-').trim(), 2 + end + 2))
 }
 
 fn end_outside_quotes(text: &str, end: &str) -> Option<usize> {
     let mut quote = None;
-    for (at, c) in text.char_indices() {
+    for (at, c) in beginning(text).char_indices() {
         match (c, quote) {
             (_, None) if text[at..].starts_with(end) => return Some(at),
             ('"' | '`', None) => quote = Some(c),
@@ -281,12 +314,16 @@ fn end_outside_quotes(text: &str, end: &str) -> Option<usize> {
     None
 }
 
+fn is_name_char(c: char) -> bool {
+    c.is_alphanumeric() || "-_./".contains(c)
+}
+
 fn call(inside: &str, length: usize) -> Option<Call<'_>> {
     let (name, mut rest) = match inside.strip_prefix('/') {
         Some(_) => return Some(Call { name: inside, plain: vec![], named: HashMap::new(), length }),
         None => inside.split_once(char::is_whitespace).unwrap_or((inside, "")),
     };
-    let is_name = |name: &str| name.chars().all(|c| c.is_alphanumeric() || "-_./".contains(c));
+    let is_name = |name: &str| name.chars().all(is_name_char);
     if name.is_empty() || !is_name(name) {
         return None;
     }

@@ -4,7 +4,9 @@
 //! HTML without escaping anything. Start with [`item`].
 
 use super::markdown::{self, Flavour};
-use super::{Item, MAX_POST, Page, front_matter, generic, hashtags, links, markup, media_of, site, web_address};
+use super::{
+    Item, MAX_POST, Page, TOO_DEEP, front_matter, generic, hashtags, links, markup, media_of, site, web_address,
+};
 use crate::domain::snowflake::trusted_time;
 use crate::domain::source::{DateOrigin, Format, PostLink, SourceKey, SourcePost};
 
@@ -23,6 +25,9 @@ pub fn item(page: &Page<'_>) -> Item {
     let text = page.body();
     if text.len() > MAX_POST {
         return skipped("is longer than 128 KiB, which no post is");
+    }
+    if markdown::is_too_deep(text) {
+        return skipped(TOO_DEEP);
     }
     let link = PostLink::read(&url);
     let date = says.date.as_deref().or(says.published_at.as_deref()).and_then(front_matter::date);

@@ -267,3 +267,32 @@ fn fifty_thousand_files_in_one_folder_are_read_one_by_one() {
     assert_eq!(posts.len(), 500);
     assert!(posts.iter().is_sorted_by_key(|post| &post.at), "in the order of their names");
 }
+
+#[test]
+fn a_page_that_is_nested_without_end_neither_hangs_nor_crashes() {
+    // Each of these took minutes, or the stack, where time grew with the square of it.
+    for piece in [
+        "<div>",
+        "<b><p>",
+        "> ",
+        "1. ",
+        "* a\n",
+        "- ",
+        "[",
+        "![",
+        "*a **",
+        "`",
+        "<a href=\"/x\">",
+        "{{< a >}}",
+        "{{< a ",
+        "{% raw %}",
+    ] {
+        let body = piece.repeat(60_000 / piece.len());
+        for (path, page) in [("p/one.md", &body), ("_posts/2018-02-03-one.md", &body), ("p/one.html", &body)] {
+            let page = format!("---\ndate: 2018-02-03\ncanonical_url: https://blog.example/h\n---\na\n\n{page}\n");
+            for item in Site::of(path, page).read().iter().flatten() {
+                everpost::text::SafeHtml::sanitise(&item.html);
+            }
+        }
+    }
+}

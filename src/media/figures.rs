@@ -7,7 +7,7 @@ use super::budget::Budget;
 use super::jpeg;
 use crate::domain::post::Picture;
 use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{PixelType, Resizer};
+use fast_image_resize::{MulDiv, PixelType, ResizeOptions, Resizer};
 use image::codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, Limits, RgbImage, RgbaImage};
@@ -24,6 +24,9 @@ const BLUR_WIDTH: u32 = 64;
 const MAX_PROFILE: usize = 4096;
 /// The largest side of a WebP in pixels.
 const MAX_SIDE: u32 = 16_383;
+/// Bytes from which on glibc gives memory back to the system as soon as it is free (`DEFAULT_MMAP_THRESHOLD_MAX`). A smaller
+/// buffer may stay in the process for good, and the next one beside it. What is not written to takes no memory.
+const MAPPED: usize = (32 << 20) + 4096;
 /// Width in pixels of the widest thumbnail.
 const WIDEST: u32 = Picture::SLOTS[Picture::SLOTS.len() - 1];
 
@@ -44,7 +47,8 @@ pub(super) enum Failure {
     Unreadable,
 }
 
-/// The pixels of a picture, 8 bits a channel, RGB or RGBA.
+/// The pixels of a picture, 8 bits a channel: RGB, or RGBA with the colours multiplied by how opaque they are, so that
+/// resizing needs no second copy.
 struct Pixels {
     width: u32,
     height: u32,
@@ -77,9 +81,13 @@ pub(super) fn make<R: Read + Seek + ?Sized>(
     let source = &mut source;
     let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match media_type {
         "image/jpeg" => jpeg_figures(source, length, max_pixels, budget, most),
-        "image/png" => figures(png(source, max_pixels, most)?, length, max_pixels, budget, most),
-        "image/gif" => figures(gif(source, max_pixels)?, length, max_pixels, budget, most),
-        "image/webp" => figures(webp(source)?, length, max_pixels, budget, most),
+        "image/png" => figures(png(source, max_pixels, most)?, |_| 0, (length, max_pixels), budget, most),
+        "image/gif" => figures(gif(source, max_pixels)?, |pixels| 4 * pixels, (length, max_pixels), budget, most),
+        "image/webp" => {
+            // Planes of a half and of a whole byte a pixel, or whole pixels a second time.
+            let working = if is_lossy_webp(source)? { |pixels| 5 * pixels / 2 } else { |pixels| 4 * pixels };
+            figures(webp(source)?, working, (length, max_pixels), budget, most)
+        }
         _ => Err(Failure::Unreadable),
     }));
     made.unwrap_or(Err(Failure::Unreadable))
@@ -108,6 +116,27 @@ fn gif<R: Read + Seek>(source: &mut R, max_pixels: u64) -> Result<(GifDecoder<Bu
     Ok((GifDecoder::new(BufReader::new(source)).map_err(|_| Failure::Unreadable)?, true))
 }
 
+/// Whether a WebP's first picture data are lossy ones; `false` when that cannot be told.
+fn is_lossy_webp<R: Read + Seek>(source: &mut R) -> Result<bool, Failure> {
+    let mut lossy = false;
+    let mut at = 12;
+    let mut header = [0; 8];
+    // Before the data stand the extended header, a colour profile, the frame of an animation, an alpha channel.
+    for _ in 0..8 {
+        let read = source.seek(SeekFrom::Start(at)).and_then(|_| source.read_exact(&mut header));
+        let [id @ .., a, b, c, d] = header;
+        if read.is_err() || id == *b"VP8L" || id == *b"VP8 " {
+            lossy = read.is_ok() && id == *b"VP8 ";
+            break;
+        }
+        let length = u64::from(u32::from_le_bytes([a, b, c, d]));
+        // A frame holds chunks of its own behind 16 bytes.
+        at += 8 + if id == *b"ANMF" { 16 } else { length + length % 2 };
+    }
+    source.seek(SeekFrom::Start(0)).map_err(|_| Failure::Unreadable)?;
+    Ok(lossy)
+}
+
 /// The first bytes, to see how large a picture says it is before a decoder refuses it for a reason of its own.
 fn head<const LENGTH: usize, R: Read + Seek>(source: &mut R) -> Result<[u8; LENGTH], Failure> {
     let mut head = [0; LENGTH];
@@ -121,11 +150,12 @@ fn webp<R: Read + Seek>(source: &mut R) -> Result<(WebPDecoder<BufReader<&mut R>
     Ok((decoder, is_animated))
 }
 
-/// The figures of what the library `image` decodes, of which it decodes the first frame.
+/// The figures of what the library `image` decodes, of which it decodes the first frame. `working` is what the decoder takes
+/// for itself, by the number of pixels.
 fn figures<D: ImageDecoder>(
     (mut decoder, is_animated): (D, bool),
-    length: u64,
-    max_pixels: u64,
+    working: fn(u64) -> u64,
+    (length, max_pixels): (u64, u64),
     budget: &Budget,
     most: u64,
 ) -> Result<Figures, Failure> {
@@ -134,24 +164,35 @@ fn figures<D: ImageDecoder>(
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let profile = decoder.icc_profile().ok().flatten();
     let header = Header { width, height, orientation, profile, is_animated };
-    // The decoder's own buffers are about as large as the picture; other depths are brought to 8 bits in a second one.
     let color = decoder.color_type();
-    let plain = matches!(color, image::ColorType::Rgb8 | image::ColorType::Rgba8);
+    let channels = if color.has_alpha() { 4 } else { 3 };
+    let is_plain = matches!(color, image::ColorType::Rgb8 | image::ColorType::Rgba8);
     let bytes = decoder.total_bytes();
-    let converted = if plain { 0 } else { pixels * if color.has_alpha() { 4 } else { 3 } };
-    let working = if is_animated { bytes } else { 0 };
-    let cost = bytes + converted + working + resized_bytes(width, height);
+    // What is neither RGB nor RGBA of 8 bits is brought to that in a second buffer; some decoders have one of their own.
+    let second = if is_plain { 0 } else { pixels * channels };
+    // What is taken to decode is free again when the thumbnails are made.
+    let cost = bytes + (second + working(pixels)).max(resized_bytes(width, height, channels));
     if cost > most {
         return Ok(measured(&header));
     }
     let _share = budget.take(cost);
-    let decoded = decoder.set_limits(limits(cost)).and_then(|()| DynamicImage::from_decoder(decoder));
-    let Ok(decoded) = decoded else { return Ok(measured(&header)) };
-    let pixels = match decoded.color().has_alpha() {
-        true => Pixels { width, height, kind: PixelType::U8x4, bytes: decoded.into_rgba8().into_raw() },
-        false => Pixels { width, height, kind: PixelType::U8x3, bytes: decoded.into_rgb8().into_raw() },
-    };
-    Ok(finished(&header, pixels, length))
+    let Some(bytes) = decoded(decoder, is_plain, cost) else { return Ok(measured(&header)) };
+    let kind = if channels == 4 { PixelType::U8x4 } else { PixelType::U8x3 };
+    Ok(finished(&header, Pixels { width, height, kind, bytes }, length))
+}
+
+/// All pixels, as RGB or RGBA of 8 bits.
+fn decoded<D: ImageDecoder>(mut decoder: D, is_plain: bool, limit: u64) -> Option<Vec<u8>> {
+    decoder.set_limits(limits(limit)).ok()?;
+    if is_plain {
+        let length = usize::try_from(decoder.total_bytes()).ok()?;
+        let mut bytes = Vec::with_capacity(length.max(MAPPED));
+        bytes.resize(length, 0);
+        decoder.read_image(&mut bytes).ok()?;
+        return Some(bytes);
+    }
+    let image = DynamicImage::from_decoder(decoder).ok()?;
+    Some(if image.color().has_alpha() { image.into_rgba8().into_raw() } else { image.into_rgb8().into_raw() })
 }
 
 /// The figures of a JPEG, which is decoded at the smallest of its scales that is large enough: photographs of any size
@@ -189,7 +230,7 @@ fn jpeg_figures<R: Read + Seek>(
     let (width, height) = (u32::from(width), u32::from(height));
     // The planes, which may be padded, and the picture put together from them.
     let pixels = u64::from(width) * u64::from(height);
-    let cost = coefficients + pixels * 3 * 2 + pixels + resized_bytes(width, height);
+    let cost = coefficients + pixels * 3 * 2 + pixels + resized_bytes(width, height, 3);
     if cost > most {
         return Ok(measured(&header));
     }
@@ -228,13 +269,12 @@ fn as_rgb(format: jpeg_decoder::PixelFormat, bytes: Vec<u8>) -> Option<Vec<u8>> 
     }
 }
 
-/// Bytes that the thumbnails take while they are made, beside the picture that they are made from: one that is already
-/// narrow, and the result with its turned copy and the encoder's own.
-fn resized_bytes(width: u32, height: u32) -> u64 {
+/// Bytes that the widest thumbnail takes while it is made, beside the picture that it is made from: one that is narrow and
+/// still as high, and the result. What comes after that comes when the picture itself is gone, and is smaller.
+fn resized_bytes(width: u32, height: u32, channels: u64) -> u64 {
     let (width, height) = (u64::from(width), u64::from(height));
     let narrow = u64::from(WIDEST).min(width);
-    let result = narrow * (height * narrow / width.max(1)).min(u64::from(MAX_SIDE));
-    4 * (narrow * height + 2 * result)
+    channels * narrow * (height + (height * narrow / width.max(1)).min(u64::from(MAX_SIDE)))
 }
 
 fn limits(bytes: u64) -> Limits {
@@ -276,7 +316,7 @@ fn is_on_its_side(orientation: Orientation) -> bool {
 fn finished(header: &Header, pixels: Pixels, length: u64) -> Figures {
     let mut figures = measured(header);
     let picture = figures.picture.clone();
-    let mut pixels = pixels;
+    let Some(mut pixels) = multiplied(pixels) else { return figures };
     for slot in Picture::SLOTS.iter().rev().copied() {
         let narrower = Picture::SLOTS.iter().rev().find(|other| **other < slot);
         if narrower.is_some_and(|narrower| *narrower >= picture.width) {
@@ -310,15 +350,28 @@ fn resized(pixels: &Pixels, (width, height): (u32, u32)) -> Option<Pixels> {
     }
     let source = ImageRef::new(pixels.width, pixels.height, &pixels.bytes, pixels.kind).ok()?;
     let mut small = Image::new(width, height, pixels.kind);
-    Resizer::new().resize(&source, &mut small, None).ok()?;
+    Resizer::new().resize(&source, &mut small, &ResizeOptions::new().use_alpha(false)).ok()?;
     Some(Pixels { width, height, kind: pixels.kind, bytes: small.into_vec() })
+}
+
+/// Multiply the colours by how opaque they are, in place.
+fn multiplied(mut pixels: Pixels) -> Option<Pixels> {
+    if pixels.kind == PixelType::U8x4 {
+        let mut image = Image::from_slice_u8(pixels.width, pixels.height, &mut pixels.bytes, pixels.kind).ok()?;
+        MulDiv::new().multiply_alpha_inplace(&mut image).ok()?;
+    }
+    Some(pixels)
 }
 
 /// The pixels as they are shown.
 fn turned(pixels: &Pixels, orientation: Orientation) -> Option<DynamicImage> {
-    let (width, height, bytes) = (pixels.width, pixels.height, pixels.bytes.clone());
+    let (width, height, mut bytes) = (pixels.width, pixels.height, pixels.bytes.clone());
     let mut image = match pixels.kind {
-        PixelType::U8x4 => DynamicImage::ImageRgba8(RgbaImage::from_raw(width, height, bytes)?),
+        PixelType::U8x4 => {
+            let mut view = Image::from_slice_u8(width, height, &mut bytes, pixels.kind).ok()?;
+            MulDiv::new().divide_alpha_inplace(&mut view).ok()?;
+            DynamicImage::ImageRgba8(RgbaImage::from_raw(width, height, bytes)?)
+        }
         _ => DynamicImage::ImageRgb8(RgbImage::from_raw(width, height, bytes)?),
     };
     image.apply_orientation(orientation);

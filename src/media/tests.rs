@@ -342,6 +342,51 @@ fn thumbnails_have_their_widths_and_the_blurhash_shows_the_colours() {
 }
 
 #[test]
+fn a_see_through_picture_stays_see_through_and_its_edges_keep_their_colour() {
+    let (_folder, store) = store(Limits::default());
+    let see_through = image::RgbaImage::from_fn(1300, 400, |x, y| {
+        let grain = (x.wrapping_mul(31) ^ y.wrapping_mul(17)).to_le_bytes()[0] & 31;
+        if x < 650 { image::Rgba([220 + grain, 0, 0, 255]) } else { image::Rgba([0, 255, grain, 0]) }
+    });
+    let (file, _) = keep(&store, &encoded(&DynamicImage::ImageRgba8(see_through), ImageFormat::Png));
+    let thumbnail = thumbnail(&store, &file, 600).into_rgba8();
+    assert_eq!((thumbnail.get_pixel(10, 50)[3], thumbnail.get_pixel(590, 50)[3]), (255, 0));
+    let red = thumbnail.get_pixel(10, 50);
+    assert!(red[0] > 200 && red[1] < 40, "{red:?}");
+}
+
+#[test]
+fn depths_and_greys_of_every_kind_are_understood() {
+    let (_folder, store) = store(Limits::default());
+    let colours = picture(700, 300);
+    let pictures = [
+        DynamicImage::ImageLuma8(colours.to_luma8()),
+        DynamicImage::ImageLumaA8(colours.to_luma_alpha8()),
+        DynamicImage::ImageRgb16(colours.to_rgb16()),
+        DynamicImage::ImageRgba16(colours.to_rgba16()),
+    ];
+    for picture in &pictures {
+        let (file, _) = keep(&store, &encoded(picture, ImageFormat::Png));
+        assert!(file.picture.unwrap().blurhash.is_some(), "{:?}", picture.color());
+    }
+    let (file, _) = keep(&store, &encoded(&pictures[0], ImageFormat::Jpeg));
+    assert!(file.picture.unwrap().blurhash.is_some(), "a grey JPEG");
+    let lossy = webp::Encoder::from_rgb(colours.as_bytes(), 700, 300).encode_simple(false, 80.0).unwrap().to_vec();
+    assert!(keep(&store, &lossy).0.picture.unwrap().blurhash.is_some());
+}
+
+#[test]
+fn a_picture_that_needs_more_memory_than_there_is_is_measured_and_not_decoded() {
+    for (width, height, fits) in [(64, 32, true), (640, 320, false)] {
+        let bytes = encoded(&picture(width, height), ImageFormat::Png);
+        let budget = Budget::new(100_000);
+        let made = figures::make("image/png", &mut Cursor::new(bytes), u64::MAX, &budget, 100_000).unwrap();
+        assert_eq!((made.picture.width, made.picture.height), (width, height));
+        assert_eq!(made.picture.blurhash.is_some(), fits, "{width}");
+    }
+}
+
+#[test]
 fn a_picture_on_its_side_has_upright_thumbnails() {
     let (_folder, store) = store(Limits::default());
     let plain = encoded(&picture(1600, 800), ImageFormat::Jpeg);

@@ -154,6 +154,10 @@ impl Run {
     }
 }
 
+/// The number of items after which Postgres is asked to learn what the tables hold, and by how many times more each
+/// further time.
+const LEARN: (u64, u64) = (1000, 10);
+
 /// Import archives. `progress` is called after each batch with what was read so far and, where known, the total.
 pub async fn ingest(
     app: &App,
@@ -192,11 +196,15 @@ pub async fn ingest_watched(
     let (sender, mut batches) = mpsc::channel(1);
     let making = make_ready(app, request, &target, now, sender);
     let writing = async {
-        let mut took = 0;
+        let (mut took, mut learn_at) = (0, LEARN.0);
         while let Some(ready) = batches.recv().await {
             let begun = Instant::now();
             let previews = write(app, &target, ready, request.dry_run, now, &mut run).await?;
             previews.into_iter().for_each(watch);
+            if !request.dry_run && run.report.read >= learn_at {
+                app.store.learn().await?;
+                learn_at *= LEARN.1;
+            }
             took += millis(begun);
             progress(run.report.read, Some(survey.items()));
         }

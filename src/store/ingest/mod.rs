@@ -1,8 +1,9 @@
 //! Writing an archive's posts: a batch is one transaction, and writing the same batch twice changes nothing.
 //!
-//! `decide.rs` says what becomes of a post, `write.rs` does it.
+//! `find.rs` says what stands, `decide.rs` what becomes of a post, `write.rs` does it.
 
 mod decide;
+mod find;
 mod write;
 
 use super::posts::count_listed;
@@ -15,7 +16,7 @@ use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Integer};
 use diesel_async::pooled_connection::deadpool::Object;
-use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use std::collections::HashMap;
 
 /// First half of the advisory lock of an account's import; the second is the account's number.
@@ -129,6 +130,13 @@ impl Store {
         }
     }
 
+    /// Let Postgres learn what the tables of posts hold now, so that it plans well while they grow. It does so by itself,
+    /// but minutes later.
+    pub async fn learn(&self) -> Result<(), Error> {
+        let tables = "ANALYZE contexts, posts, post_sources, attachments, media";
+        Ok(self.connection().await?.batch_execute(tables).await?)
+    }
+
     /// Of these keys, those that stand here with a source and with every media file, each with what it was read from.
     pub async fn list_whole_sources(
         &self,
@@ -137,12 +145,14 @@ impl Store {
     ) -> Result<HashMap<String, WholeSource>, Error> {
         let missing =
             attachments::table.filter(attachments::post_id.eq(posts::id).and(attachments::media_sha256.is_null()));
+        let mut connection = self.connection().await?;
+        let ids = find::list_ids(&mut connection, account, keys).await?;
         let rows: Vec<(String, String, i32, Vec<u8>)> = posts::table
             .inner_join(post_sources::table)
-            .filter(posts::account_id.eq(account.0).and(posts::source_key.eq_any(keys)))
+            .filter(posts::id.eq_any(ids))
             .filter(posts::withdrawn_at.is_null().and(not(exists(missing))))
             .select((posts::source_key, post_sources::format, post_sources::reader_version, post_sources::sha256))
-            .load(&mut self.connection().await?)
+            .load(&mut connection)
             .await?;
         let source = |(key, format, reader_version, sha256)| (key, WholeSource { format, reader_version, sha256 });
         Ok(rows.into_iter().map(source).collect())

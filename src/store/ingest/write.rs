@@ -1,7 +1,7 @@
 //! Writes a batch: posts, sources, attachments, and the conversations that they open or join.
 
-use super::Stored;
 use super::decide::{Decision, Existing, decide};
+use super::{Stored, find};
 use crate::domain::ids::{AccountId, ContextId, PostId};
 use crate::domain::post::{Kept, MediaFile, NewPost};
 use crate::domain::snowflake;
@@ -35,8 +35,8 @@ async fn write(
     batch: &[NewPost],
     now: DateTime<Utc>,
 ) -> Result<Stored, Error> {
-    let mut standing = find_standing(connection, account, batch).await?;
-    let mut taken = find_taken(connection, batch).await?;
+    let mut standing = find::find_standing(connection, account, batch).await?;
+    let mut taken = find::find_taken(connection, batch).await?;
     let mut stored = Stored::default();
     let mut created: Vec<(&NewPost, PostId, ContextId)> = Vec::new();
     let mut attached: Vec<(&NewPost, PostId, Files)> = Vec::new();
@@ -90,55 +90,6 @@ async fn write(
         changes::tell(connection).await?;
     }
     Ok(stored)
-}
-
-/// What stands under the batch's own keys and under the keys that it answers.
-async fn find_standing(
-    connection: &mut AsyncPgConnection,
-    account: AccountId,
-    batch: &[NewPost],
-) -> Result<HashMap<String, Existing>, Error> {
-    type Row = (String, i64, (i64, bool), Option<DateTime<Utc>>, bool, Option<(String, i32, Vec<u8>)>, Option<i64>);
-    // Until the batch is written nobody withdraws what it is about to write over.
-    let own: Vec<&str> = batch.iter().map(|new| new.key.0.as_str()).collect();
-    let locked = posts::table.filter(posts::account_id.eq(account.0).and(posts::source_key.eq_any(own)));
-    locked.select(posts::id).order(posts::id).for_update().load::<i64>(connection).await?;
-    let keys: HashSet<&str> = batch
-        .iter()
-        .flat_map(|new| [Some(&new.key), new.reply_to.as_ref()])
-        .flatten()
-        .map(|key| key.0.as_str())
-        .collect();
-    let source = (post_sources::format, post_sources::reader_version, post_sources::sha256);
-    let files = attachments::table
-        .filter(attachments::post_id.eq(posts::id).and(attachments::media_sha256.is_not_null()))
-        .count();
-    let rows: Vec<Row> = posts::table
-        .left_join(post_sources::table)
-        .filter(posts::account_id.eq(account.0).and(posts::source_key.eq_any(keys)))
-        .select((
-            posts::source_key,
-            posts::id,
-            (posts::context_id, posts::to_others),
-            posts::withdrawn_at,
-            posts::awaited,
-            source.nullable(),
-            files.single_value(),
-        ))
-        .load(connection)
-        .await?;
-    let existing = |(key, id, (context, to_others), withdrawn, awaited, source, files): Row| {
-        let (id, context, files) = (PostId(id), ContextId(context), files.unwrap_or_default());
-        (key, Existing { id, context, to_others, withdrawn, awaited, source, files })
-    };
-    Ok(rows.into_iter().map(existing).collect())
-}
-
-/// Which of the numbers that the batch would like are in use anywhere on the server.
-async fn find_taken(connection: &mut AsyncPgConnection, batch: &[NewPost]) -> Result<HashSet<i64>, Error> {
-    let wanted: Vec<i64> = batch.iter().map(|new| new.preferred_id.0).collect();
-    let taken: Vec<i64> = posts::table.filter(posts::id.eq_any(wanted)).select(posts::id).load(connection).await?;
-    Ok(taken.into_iter().collect())
 }
 
 /// The preferred number, or the next free one from the minted one on.
@@ -500,12 +451,7 @@ async fn adopt_orphans(
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let keys: Vec<&str> = created.iter().map(|(new, _, _)| new.key.0.as_str()).collect();
-    let orphans: Vec<(i64, String)> = posts::table
-        .filter(posts::account_id.eq(account.0).and(posts::reply_to_id.is_null()).and(posts::reply_to_key.eq_any(keys)))
-        .select((posts::id, posts::reply_to_key.assume_not_null()))
-        .load(connection)
-        .await?;
-    for (orphan, key) in orphans {
+    for (orphan, key) in find::list_orphans(connection, account, &keys).await? {
         let parent: (i64, i64, bool) = posts::table
             .filter(posts::account_id.eq(account.0).and(posts::source_key.eq(&key)))
             .select((posts::id, posts::context_id, posts::to_others))

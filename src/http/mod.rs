@@ -51,6 +51,11 @@ pub struct Settings {
 /// Every route on one page. The URLs follow Mastodon's scheme and are for ever.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
+        // Posts, first because they are asked for most.
+        .service(get("/users/{handle}/statuses/{id}", activitypub::post))
+        .service(get("/users/{handle}/statuses/{id}/activity", activitypub::activity))
+        .service(get("/users/{handle}/statuses/{id}/replies", collections::replies))
+        .service(get("/users/{handle}/statuses/{id}/{which:likes|shares}", collections::reactions))
         // The process and what it stands on.
         .service(get("/healthz", wellknown::healthz))
         .service(get("/readyz", wellknown::readyz))
@@ -71,11 +76,6 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(get("/users/{handle}/{which:followers|following}", collections::people))
         .service(get("/users/{handle}/collections/{which:featured|tags}", collections::featured))
         .service(get("/users/{handle}/contexts/{id}", collections::context))
-        // Posts.
-        .service(get("/users/{handle}/statuses/{id}", activitypub::post))
-        .service(get("/users/{handle}/statuses/{id}/activity", activitypub::activity))
-        .service(get("/users/{handle}/statuses/{id}/replies", collections::replies))
-        .service(get("/users/{handle}/statuses/{id}/{which:likes|shares}", collections::reactions))
         // Pages, which answer ActivityPub in place.
         .service(get("/", pages::home))
         .service(get("/@{handle}", activitypub::account))
@@ -194,8 +194,9 @@ pub async fn serve(
     let tls = settings.tls.clone();
     let server = actix_web::HttpServer::new(move || {
         actix_web::App::new()
-            .wrap(actix_web::middleware::from_fn(around))
             .wrap(activitypub_federation::config::FederationMiddleware::new(config.clone()))
+            // Outside of all that answers, so that what is kept costs nothing of what lies inside.
+            .wrap(actix_web::middleware::from_fn(around))
             .wrap(actix_web::middleware::from_fn(requests::around))
             .app_data(web::Data::new(settings.clone()))
             .app_data(cache.clone())

@@ -13,6 +13,7 @@ pub mod media;
 mod migrate;
 pub mod posts;
 mod schema;
+mod together;
 
 use diesel::ConnectionError;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
@@ -92,6 +93,7 @@ fn is_shutdown(message: &str) -> bool {
 pub struct Store {
     pool: Pool<AsyncPgConnection>,
     place: Place,
+    wishes: tokio::sync::mpsc::Sender<together::Wish>,
 }
 
 /// Where the database is, and how a connection to it is protected.
@@ -142,7 +144,8 @@ impl Store {
             .runtime(deadpool::Runtime::Tokio1)
             .build()
             .map_err(|e| Error::Unavailable(e.to_string()))?;
-        Ok(Store { pool, place })
+        let wishes = together::start(&pool);
+        Ok(Store { pool, place, wishes })
     }
 
     /// Bring the tables up to this version. Blocking; safe when several processes start at once.

@@ -15,9 +15,9 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = posts, check_for_backend(Pg))]
-struct Row {
-    id: i64,
-    account_id: i64,
+pub(super) struct Row {
+    pub(super) id: i64,
+    pub(super) account_id: i64,
     source_key: String,
     source_object_id: Option<String>,
     source_object_id_stated: bool,
@@ -31,17 +31,17 @@ struct Row {
     sensitive: bool,
     language: Option<String>,
     tags: Vec<String>,
-    reply_to_id: Option<i64>,
-    to_others: bool,
-    context_id: i64,
+    pub(super) reply_to_id: Option<i64>,
+    pub(super) to_others: bool,
+    pub(super) context_id: i64,
     changed_at: DateTime<Utc>,
     exposed_at: Option<DateTime<Utc>>,
-    withdrawn_at: Option<DateTime<Utc>>,
+    pub(super) withdrawn_at: Option<DateTime<Utc>>,
     awaited: bool,
 }
 
 /// Post, kind, alternative text, name at the source, file.
-type AttachmentRow = (i64, String, Option<String>, String, Option<media_rows::Row>);
+pub(super) type AttachmentRow = (i64, String, Option<String>, String, Option<media_rows::Row>);
 
 /// One step of paging through an account's posts, newest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,43 +113,6 @@ impl Store {
                 None => Ok(self.complete(vec![row]).await?.pop().map(|post| Stored::Live(Box::new(post)))),
             },
         }
-    }
-
-    /// What stands under a post's number on an account, with the places of its conversation in order of time.
-    ///
-    /// One question answers for most posts: those that stand alone, without files. This is what other servers ask most.
-    pub async fn find_post_in_place(
-        &self,
-        account: AccountId,
-        id: PostId,
-    ) -> Result<Option<(Stored, Vec<Place>)>, Error> {
-        let (parent, other) = diesel::alias!(posts as parent, posts as other);
-        let stands = parent
-            .filter(parent.field(posts::id).nullable().eq(posts::reply_to_id))
-            .filter(parent.field(posts::withdrawn_at).is_null());
-        let company = other
-            .filter(other.field(posts::context_id).eq(posts::context_id).and(other.field(posts::id).ne(posts::id)))
-            .filter(other.field(posts::withdrawn_at).is_null().and(other.field(posts::to_others).eq(false)));
-        let files = attachments::table.filter(attachments::post_id.eq(posts::id));
-        let mut connection = self.connection().await?;
-        let found: Option<(Row, bool, bool, bool)> = posts::table
-            .filter(posts::id.eq(id.0).and(posts::account_id.eq(account.0)))
-            .select((Row::as_select(), exists(stands), exists(company), exists(files)))
-            .first(&mut connection)
-            .await
-            .optional()?;
-        let Some((row, stands, has_company, has_files)) = found else { return Ok(None) };
-        if let Some(withdrawn) = row.withdrawn_at {
-            return Ok(Some((Stored::Withdrawn(tombstone(row, withdrawn)), Vec::new())));
-        }
-        let places = match has_company {
-            true => list_places(&mut connection, ContextId(row.context_id)).await?,
-            false if row.to_others => Vec::new(),
-            false => vec![Place { id, reply_to: row.reply_to_id.map(PostId) }],
-        };
-        let files = if has_files { list_files(&mut connection, &[id.0]).await? } else { Vec::new() };
-        let standing: Vec<i64> = row.reply_to_id.filter(|_| stands).into_iter().collect();
-        Ok(Some((Stored::Live(Box::new(post(row, files, &standing)?)), places)))
     }
 
     /// A page of a listing. `NotFound` when the cursor names no post. Never skips by counting.
@@ -227,7 +190,14 @@ impl Store {
 
     /// Who answers whom among the standing posts of a conversation, in order of time.
     pub async fn list_places(&self, context: ContextId) -> Result<Vec<Place>, Error> {
-        list_places(&mut *self.connection().await?, context).await
+        let rows: Vec<(i64, Option<i64>)> = posts::table
+            .filter(posts::context_id.eq(context.0))
+            .filter(listed())
+            .order((posts::published_at, posts::id))
+            .select((posts::id, posts::reply_to_id))
+            .load(&mut self.connection().await?)
+            .await?;
+        Ok(rows.into_iter().map(|(id, to)| Place { id: PostId(id), reply_to: to.map(PostId) }).collect())
     }
 
     /// How many listed posts each of these conversations has.
@@ -373,20 +343,8 @@ impl Store {
     }
 }
 
-/// Who answers whom among the standing posts of a conversation, in order of time, on a connection.
-async fn list_places(connection: &mut AsyncPgConnection, context: ContextId) -> Result<Vec<Place>, Error> {
-    let rows: Vec<(i64, Option<i64>)> = posts::table
-        .filter(posts::context_id.eq(context.0))
-        .filter(listed())
-        .order((posts::published_at, posts::id))
-        .select((posts::id, posts::reply_to_id))
-        .load(connection)
-        .await?;
-    Ok(rows.into_iter().map(|(id, to)| Place { id: PostId(id), reply_to: to.map(PostId) }).collect())
-}
-
 /// The attachments of some posts, each in its order.
-async fn list_files(connection: &mut AsyncPgConnection, posts: &[i64]) -> Result<Vec<AttachmentRow>, Error> {
+pub(super) async fn list_files(connection: &mut AsyncPgConnection, posts: &[i64]) -> Result<Vec<AttachmentRow>, Error> {
     let files = attachments::table
         .left_join(media::table)
         .filter(attachments::post_id.eq_any(posts))
@@ -420,7 +378,7 @@ fn trim(rows: &mut Vec<Row>, limit: i64) -> bool {
     more
 }
 
-fn tombstone(row: Row, withdrawn: DateTime<Utc>) -> Tombstone {
+pub(super) fn tombstone(row: Row, withdrawn: DateTime<Utc>) -> Tombstone {
     Tombstone {
         id: PostId(row.id),
         account: AccountId(row.account_id),
@@ -431,7 +389,7 @@ fn tombstone(row: Row, withdrawn: DateTime<Utc>) -> Tombstone {
     }
 }
 
-fn post(row: Row, files: Vec<AttachmentRow>, standing: &[i64]) -> Result<Post, Error> {
+pub(super) fn post(row: Row, files: Vec<AttachmentRow>, standing: &[i64]) -> Result<Post, Error> {
     let damaged = |what: &str| Error::Damaged(format!("post {}: {what}", row.id));
     let visibility = match row.visibility.as_str() {
         "public" => Visibility::Public,

@@ -24,4 +24,5 @@ mod schema;
 mod secrets;
 mod support;
 mod tls;
+mod together;
 mod withdrawal;

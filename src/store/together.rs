@@ -1,0 +1,171 @@
+//! Posts that are asked for at the same time are read together.
+//!
+//! A question to Postgres costs the same for one post as for fifty, nearly. So what is asked for while another question
+//! is under way waits for it and goes in one; who asks alone never waits. Start with [`Store::find_post_in_place`].
+
+use super::posts::{AttachmentRow, Row, list_files, listed, post, tombstone};
+use super::schema::{attachments, posts};
+use super::{Connection, Error, Store};
+use crate::domain::ids::{AccountId, PostId};
+use crate::domain::post::Stored;
+use crate::domain::thread::Place;
+use diesel::dsl::exists;
+use diesel::prelude::*;
+use diesel_async::AsyncPgConnection;
+use diesel_async::RunQueryDsl;
+use diesel_async::pooled_connection::deadpool::Pool;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+/// Questions that can be under way at once.
+const READERS: usize = 2;
+/// Posts in one question.
+const MOST: usize = 64;
+/// Wishes that may wait; who comes later waits to say his.
+const WAITING: usize = 1024;
+
+/// A post with the places of its conversation in order of time.
+type InPlace = (Stored, Vec<Place>);
+
+/// A wish for a post, and where it is waited for.
+#[derive(Debug)]
+pub(super) struct Wish {
+    account: AccountId,
+    id: PostId,
+    answer: oneshot::Sender<Result<Option<InPlace>, Error>>,
+}
+
+/// A post that cannot be read, and why. It concerns nobody who wishes for another one.
+struct Damaged(String);
+
+/// Start to read what is wished for, until nobody can wish any more.
+pub(super) fn start(pool: &Pool<AsyncPgConnection>) -> mpsc::Sender<Wish> {
+    let (sender, wishes) = mpsc::channel(WAITING);
+    let wishes = Arc::new(Mutex::new(wishes));
+    for _ in 0..READERS {
+        let (wishes, pool) = (wishes.clone(), pool.clone());
+        tokio::spawn(async move {
+            loop {
+                let mut batch = Vec::new();
+                if wishes.lock().await.recv_many(&mut batch, MOST).await == 0 {
+                    return;
+                }
+                // Who does not wait any more wants nothing.
+                batch.retain(|wish: &Wish| !wish.answer.is_closed());
+                // Apart, so that one that breaks takes no other along: its wishes are told that nobody reads.
+                let _ = tokio::spawn(grant(pool.clone(), batch)).await;
+            }
+        });
+    }
+    sender
+}
+
+impl Store {
+    /// What stands under a post's number on an account, with the places of its conversation in order of time.
+    pub async fn find_post_in_place(&self, account: AccountId, id: PostId) -> Result<Option<InPlace>, Error> {
+        let (answer, answered) = oneshot::channel();
+        let ended = || Error::Unavailable("nobody reads any more".to_owned());
+        self.wishes.send(Wish { account, id, answer }).await.map_err(|_| ended())?;
+        answered.await.map_err(|_| ended())?
+    }
+}
+
+/// Read the posts of all wishes and hand them out; a failure goes to everybody.
+async fn grant(pool: Pool<AsyncPgConnection>, wishes: Vec<Wish>) {
+    let mut ids: Vec<i64> = wishes.iter().map(|wish| wish.id.0).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let found = match pool.get().await {
+        Ok(mut connection) => read(&mut connection, &ids).await,
+        Err(cause) => Err(Error::Unavailable(cause.to_string())),
+    };
+    match found {
+        Ok(found) => {
+            for Wish { account, id, answer } in wishes {
+                let given = match found.get(&id.0) {
+                    Some(Ok(found)) => Ok(Some(found).filter(|(stored, _)| owner(stored) == account).cloned()),
+                    Some(Err(Damaged(what))) => Err(Error::Damaged(what.clone())),
+                    None => Ok(None),
+                };
+                // Who went away meanwhile needs no answer; the same below.
+                let _ = answer.send(given);
+            }
+        }
+        Err(cause) => {
+            for wish in wishes {
+                let _ = wish.answer.send(Err(match &cause {
+                    Error::Unavailable(cause) => Error::Unavailable(cause.clone()),
+                    other => Error::Database(other.to_string()),
+                }));
+            }
+        }
+    }
+}
+
+/// The posts of these numbers. Most stand alone and have no files, and the first question tells which do not.
+async fn read(connection: &mut Connection, ids: &[i64]) -> Result<HashMap<i64, Result<InPlace, Damaged>>, Error> {
+    let (parent, other) = diesel::alias!(posts as parent, posts as other);
+    let stands = parent
+        .filter(parent.field(posts::id).nullable().eq(posts::reply_to_id))
+        .filter(parent.field(posts::withdrawn_at).is_null());
+    let company = other
+        .filter(other.field(posts::context_id).eq(posts::context_id).and(other.field(posts::id).ne(posts::id)))
+        .filter(other.field(posts::withdrawn_at).is_null().and(other.field(posts::to_others).eq(false)));
+    let files = attachments::table.filter(attachments::post_id.eq(posts::id));
+    let rows: Vec<(Row, bool, bool, bool)> = posts::table
+        .filter(posts::id.eq_any(ids))
+        .select((Row::as_select(), exists(stands), exists(company), exists(files)))
+        .load(connection)
+        .await?;
+    let with_files: Vec<i64> = rows.iter().filter(|(.., has_files)| *has_files).map(|(row, ..)| row.id).collect();
+    let mut files = match with_files.is_empty() {
+        true => Vec::new(),
+        false => list_files(connection, &with_files).await?,
+    };
+    let shared: Vec<i64> = rows.iter().filter(|(_, _, company, _)| *company).map(|(row, ..)| row.context_id).collect();
+    let places = if shared.is_empty() { HashMap::new() } else { list_places(connection, &shared).await? };
+    let mut found = HashMap::with_capacity(rows.len());
+    for (row, stands, has_company, _) in rows {
+        let id = row.id;
+        if let Some(withdrawn) = row.withdrawn_at {
+            found.insert(id, Ok((Stored::Withdrawn(tombstone(row, withdrawn)), Vec::new())));
+            continue;
+        }
+        let places = match places.get(&row.context_id).filter(|_| has_company) {
+            Some(places) => places.clone(),
+            None if row.to_others => Vec::new(),
+            None => vec![Place { id: PostId(id), reply_to: row.reply_to_id.map(PostId) }],
+        };
+        let (mine, rest) = files.into_iter().partition(|file: &AttachmentRow| file.0 == id);
+        files = rest;
+        let standing: Vec<i64> = row.reply_to_id.filter(|_| stands).into_iter().collect();
+        let post = post(row, mine, &standing).map_err(|cause| Damaged(cause.to_string()));
+        found.insert(id, post.map(|post| (Stored::Live(Box::new(post)), places)));
+    }
+    Ok(found)
+}
+
+/// Who answers whom among the listed posts of some conversations, in order of time.
+async fn list_places(connection: &mut Connection, contexts: &[i64]) -> Result<HashMap<i64, Vec<Place>>, Error> {
+    let rows: Vec<(i64, i64, Option<i64>)> = posts::table
+        .filter(posts::context_id.eq_any(contexts))
+        .filter(listed())
+        .order((posts::published_at, posts::id))
+        .select((posts::context_id, posts::id, posts::reply_to_id))
+        .load(connection)
+        .await?;
+    let mut places: HashMap<i64, Vec<Place>> = HashMap::new();
+    for (context, id, to) in rows {
+        places.entry(context).or_default().push(Place { id: PostId(id), reply_to: to.map(PostId) });
+    }
+    Ok(places)
+}
+
+/// Whose it is.
+fn owner(stored: &Stored) -> AccountId {
+    match stored {
+        Stored::Live(post) => post.account,
+        Stored::Withdrawn(tombstone) => tombstone.account,
+    }
+}

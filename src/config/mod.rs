@@ -3,108 +3,20 @@
 //! Layers, the first that gives a key wins: command line, environment, `DATABASE_URL`, file, `config/default.toml`.
 //! Every value remembers where it came from, so that a wrong one is reported with its name, its place and what is allowed.
 
+mod settings;
+
+pub use settings::{Cache, Database, Federation, Log, Secrets, Server, Settings, Storage};
+
 use crate::domain::urls::is_loopback;
 use crate::media::Limits;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 /// The reference manual, which is also the lowest layer.
 const DEFAULT: &str = include_str!("../../config/default.toml");
-
-/// What is in force.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    /// `server.*`.
-    pub server: Server,
-    /// `storage.*`.
-    pub storage: Storage,
-    /// `database.*`.
-    pub database: Database,
-    /// `cache.*`.
-    pub cache: Cache,
-    /// `media.*`.
-    pub media: Limits,
-    /// `secrets.*`.
-    pub secrets: Secrets,
-    /// `federation.*`.
-    pub federation: Federation,
-    /// `log.*`.
-    pub log: Log,
-}
-
-/// `server.*`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Server {
-    /// Address and port to listen on.
-    pub bind: SocketAddr,
-    /// Scheme and authority, lower case, without a trailing slash.
-    pub public_url: String,
-    /// How to reach the operator; may be empty.
-    pub contact: String,
-    /// Proxies whose `X-Forwarded-Host` and `X-Request-Id` are believed.
-    pub trusted_proxies: Vec<IpNet>,
-    /// The certificate chain and the private key, as PEM files, with which the server speaks https itself.
-    pub tls: Option<(PathBuf, PathBuf)>,
-}
-
-/// `storage.*`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Storage {
-    /// Folder for everything that is kept.
-    pub data_dir: PathBuf,
-    /// Folder for media; `None`: one in `data_dir`.
-    pub media: Option<PathBuf>,
-}
-
-/// `database.*`.
-#[derive(Clone, PartialEq)]
-pub struct Database {
-    /// A PostgreSQL to use; `None`: a private one.
-    pub url: Option<String>,
-    /// Most connections, 1 to 50.
-    pub pool_size: usize,
-}
-
-impl std::fmt::Debug for Database {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let url = self.url.as_deref().map(masked_url);
-        f.debug_struct("Database").field("url", &url).field("pool_size", &self.pool_size).finish()
-    }
-}
-
-/// `cache.*`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Cache {
-    /// Memory for finished answers in MiB, 0 to 1024; 0: none is kept.
-    pub size_mib: u32,
-}
-
-/// `secrets.*`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Secrets {
-    /// The file whose key encrypts private keys at rest.
-    pub key_file: Option<PathBuf>,
-}
-
-/// `federation.*`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Federation {
-    /// Certificate authorities, as a PEM file, that are believed besides the system's.
-    pub extra_ca: Option<PathBuf>,
-}
-
-/// `log.*`.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Log {
-    /// One JSON object a line instead of text.
-    pub json: bool,
-    /// A line for every request, not only for those that failed.
-    pub all_requests: bool,
-}
 
 /// Why the configuration cannot be used: what, where, and what is allowed.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,6 @@
 //! Telling every server process that answers may have changed, and hearing it.
 //!
-//! Each transaction that changes what an URL answers ends with [`tell`]; Postgres passes it on when, and only when, the
+//! Each transaction that changes what an URL answers ends with `tell`; Postgres passes it on when, and only when, the
 //! transaction is committed. Must never know what is done about it. Start with [`Store::listen`].
 
 use super::{Error, Store};

@@ -7,7 +7,7 @@
 pub mod files;
 pub mod hugo;
 
-use crate::domain::source::{Format, Skipped, SourcePost};
+use crate::domain::source::{Format, Skipped, SourcePost, SourceProfile};
 use chrono::{DateTime, Utc};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -39,6 +39,11 @@ pub enum Error {
 pub trait ArchiveReader: Send {
     /// The next post, or why the next one is unusable; `None` at the end.
     fn next(&mut self) -> Option<Result<SourcePost, Skipped>>;
+
+    /// Who the archive is from, where it tells.
+    fn profile(&self) -> Option<SourceProfile> {
+        None
+    }
 
     /// The bytes of a media file, by [`SourceMedia::reference`](crate::domain::source::SourceMedia::reference).
     fn media(&self, reference: &str) -> Result<Box<dyn Read + Send>, Error>;

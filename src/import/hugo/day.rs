@@ -6,7 +6,7 @@
 use super::body::{Body, Section};
 use super::{Item, MAX_POST, Page, front_matter, hashtags, links, markup, media_of, seconds, site, web_address};
 use crate::domain::snowflake::trusted_time;
-use crate::domain::source::{DateOrigin, Format, PostLink, Remark, SourceKey, SourceMedia, SourcePost};
+use crate::domain::source::{DateOrigin, Format, PostLink, Remark, SourceKey, SourceMedia, SourcePost, Told};
 use crate::text::escape;
 use chrono::{DateTime, Duration, Utc};
 use std::path::Path;
@@ -181,6 +181,7 @@ fn post(
         tags: hashtags(parts.tags.iter().map(String::as_str)),
         reply_to,
         media: media(page, parts.media),
+        told: Told::default(),
         bytes: page.text.as_bytes()[section.start..section.end].to_vec(),
         format: Format::HugoDay,
         reader_version: READER_VERSION,

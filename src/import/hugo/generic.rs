@@ -6,7 +6,7 @@ use super::front_matter::{self, CANONICAL_KEYS, Picture};
 use super::markdown::{self, Flavour};
 use super::{Item, Page, TOO_DEEP, hashtags, links, markup, media_of, shortcodes, site, web_address};
 use crate::domain::snowflake::trusted_time;
-use crate::domain::source::{DateOrigin, Format, PostLink, Remark, SourcePost};
+use crate::domain::source::{DateOrigin, Format, PostLink, Remark, SourcePost, Told};
 use crate::text::escape;
 use chrono::{DateTime, NaiveTime, Timelike, Utc};
 use url::Url;
@@ -67,6 +67,7 @@ pub fn item(page: &Page<'_>, is_html: bool) -> Item {
         ),
         reply_to: None,
         media: content.media,
+        told: Told::default(),
         bytes: page.text.as_bytes().to_vec(),
         format: Format::HugoPage,
         reader_version: READER_VERSION,

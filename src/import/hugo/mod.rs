@@ -19,7 +19,7 @@ mod tests;
 
 use super::files::{File, Tree, one_line};
 use super::{ArchiveReader, Error};
-use crate::domain::source::{Format, Remark, Skipped, SourceAudience, SourceMedia, SourcePost};
+use crate::domain::source::{Format, MediaTold, Remark, Skipped, SourceAudience, SourceMedia, SourcePost};
 use body::Body;
 use chrono::{DateTime, Datelike, Duration, Utc};
 use front_matter::FrontMatter;
@@ -256,7 +256,7 @@ fn media_of(embeds: Vec<markup::Embed>, reference: impl Fn(&str) -> Option<Strin
         };
         match media.iter_mut().find(|known| known.reference == reference) {
             Some(known) => known.alt = known.alt.take().or(embed.alt),
-            None => media.push(SourceMedia { reference, kind: embed.kind, alt: embed.alt }),
+            None => media.push(SourceMedia { reference, kind: embed.kind, alt: embed.alt, told: MediaTold::default() }),
         }
     }
     media

@@ -8,7 +8,7 @@ use super::{
     Item, MAX_POST, Page, TOO_DEEP, front_matter, generic, hashtags, links, markup, media_of, site, web_address,
 };
 use crate::domain::snowflake::trusted_time;
-use crate::domain::source::{DateOrigin, Format, PostLink, SourceKey, SourcePost};
+use crate::domain::source::{DateOrigin, Format, PostLink, SourceKey, SourcePost, Told};
 
 /// The version of this reader. A new one may read differently what has not changed.
 pub const READER_VERSION: i32 = 1;
@@ -71,6 +71,7 @@ pub fn item(page: &Page<'_>) -> Item {
         language: generic::language(page),
         tags: hashtags(says.tags.as_written().iter().map(String::as_str)),
         media: media_of(images, |target| site::reference(page.tree, page.folder(), target)),
+        told: Told::default(),
         bytes: page.text.as_bytes().to_vec(),
         format: Format::HugoStatus,
         reader_version: READER_VERSION,

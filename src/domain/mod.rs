@@ -12,4 +12,5 @@ pub mod settings;
 pub mod snowflake;
 pub mod source;
 pub mod thread;
+pub mod told;
 pub mod urls;

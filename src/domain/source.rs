@@ -1,5 +1,7 @@
 //! A post as its source tells it, before anything of ours is decided: the waist of the hourglass.
+//! What only the richer sources tell stands in `told.rs`.
 
+use super::told::{MediaTold, Told};
 use chrono::{DateTime, Utc};
 use url::Url;
 
@@ -105,26 +107,72 @@ pub struct PostLink {
 impl PostLink {
     /// Read a link. Mastodon's shapes are `/@u/N`, `/users/u/statuses/N` and `/ap/users/n/statuses/N`; a post of another
     /// server seen through its reader (`/@u@other/N`) is not one of them, because that id is the reader's.
+    ///
+    /// GoToSocial's two shapes of one post give one key, and so do the two pages of Pleroma and Akkoma. The id of the
+    /// activity that made a post (`…/activity`) is read as the post's.
     pub fn read(url: &Url) -> PostLink {
         let host = host_of(url);
-        let segments: Vec<&str> =
+        let mut segments: Vec<&str> =
             url.path_segments().map(|s| s.filter(|s| !s.is_empty()).collect()).unwrap_or_default();
+        if let ["users", _, "statuses", _, "activity"]
+        | ["ap", "users", _, "statuses", _, "activity"]
+        | ["objects" | "notes", _, "activity"] = segments.as_slice()
+        {
+            segments.pop();
+        }
         let (user, id) = match segments.as_slice() {
-            [at_user, id] if at_user.starts_with('@') && !at_user[1..].contains('@') => (Some(&at_user[1..]), *id),
+            [at_user, id] if is_own_page(at_user) => (Some(&at_user[1..]), *id),
+            [at_user, "statuses" | "posts", id] if is_own_page(at_user) => (Some(&at_user[1..]), *id),
             ["users", user, "statuses", id] => (Some(*user), *id),
-            ["ap", "users", _, "statuses", id] => (None, *id),
+            ["ap", "users", _, "statuses", id] | ["objects" | "notice" | "notes", id] => (None, *id),
             _ => (None, ""),
         };
+        let author = user.map(|user| Author { host: host.clone(), user: user.to_owned() });
         let number = id.bytes().all(|b| b.is_ascii_digit()).then(|| id.parse::<i64>().ok()).flatten();
-        match number {
-            Some(number) if number > 0 => PostLink {
-                key: SourceKey(format!("mastodon:{host}:{number}")),
-                author: user.map(|user| Author { host, user: user.to_owned() }),
-                status: Some(number),
-            },
-            _ => PostLink { key: SourceKey(normalised(url)), author: None, status: None },
-        }
+        let (key, author, status) = match (segments.as_slice(), number.filter(|number| *number > 0)) {
+            ([_, _] | ["users", ..] | ["ap", ..], Some(number))
+                if !matches!(segments[0], "objects" | "notice" | "notes") =>
+            {
+                (format!("mastodon:{host}:{number}"), author, Some(number))
+            }
+            ([_, "statuses", id] | ["users", _, "statuses", id], _) if is_ulid(id) => {
+                let user = user.unwrap_or_default().to_lowercase();
+                (format!("https://{host}/users/{user}/statuses/{id}"), author, None)
+            }
+            ([_, "posts", id], _) if author.is_some() => (format!("https://{host}/notice/{id}"), author, None),
+            (["objects" | "notice" | "notes", id], _) => (format!("https://{host}/{}/{id}", segments[0]), None, None),
+            _ => (normalised(url), None, None),
+        };
+        PostLink { key: SourceKey(key), author, status }
     }
+}
+
+impl Author {
+    /// Who an actor's id or profile names: `/users/u` or `/@u`. The number of `/ap/users/n` is no name.
+    pub fn of_actor(url: &Url) -> Option<Author> {
+        let segments: Vec<&str> = url.path_segments()?.filter(|s| !s.is_empty()).collect();
+        let user = match segments.as_slice() {
+            ["users", user] => *user,
+            [at_user] if is_own_page(at_user) => &at_user[1..],
+            _ => return None,
+        };
+        Some(Author { host: host_of(url), user: user.to_owned() })
+    }
+
+    /// The host of an actor's id, as authors have it.
+    pub fn host_of(url: &Url) -> Option<String> {
+        url.has_host().then(|| host_of(url))
+    }
+}
+
+/// Whether a path's segment is `@user`, and not `@user@elsewhere`.
+fn is_own_page(segment: &str) -> bool {
+    segment.len() > 1 && segment.starts_with('@') && !segment[1..].contains('@')
+}
+
+/// Whether this is an id of GoToSocial: 26 characters of Crockford's alphabet.
+fn is_ulid(id: &str) -> bool {
+    id.len() == 26 && id.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
 }
 
 /// The host of a URL, with its port where that is not the scheme's own.
@@ -151,10 +199,21 @@ pub enum SourceAudience {
     NotPublic,
 }
 
+impl SourceAudience {
+    /// The narrower of two.
+    pub fn narrower(self, other: SourceAudience) -> SourceAudience {
+        match (self, other) {
+            (SourceAudience::Public, SourceAudience::Public) => SourceAudience::Public,
+            (SourceAudience::NotPublic, _) | (_, SourceAudience::NotPublic) => SourceAudience::NotPublic,
+            _ => SourceAudience::Unlisted,
+        }
+    }
+}
+
 /// Where a publish time comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DateOrigin {
-    /// The front matter of a file, or its name.
+    /// The source states it: in the front matter of a file, in its name, or beside the post.
     FrontMatter,
     /// The status id.
     StatusId,
@@ -216,148 +275,6 @@ pub struct SourceMedia {
     pub alt: Option<String>,
     /// What richer sources tell about the file.
     pub told: MediaTold,
-}
-
-/// What a source tells about a media file besides where it is. Not checked against the file.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct MediaTold {
-    /// Its media type.
-    pub media_type: Option<String>,
-    /// Width and height in pixels.
-    pub size: Option<(u32, u32)>,
-    /// The point to keep in view: x and y from -1 to 1, the middle being 0.
-    pub focal_point: Option<(f64, f64)>,
-    /// A blurred picture of it, in the blurhash notation.
-    pub blurhash: Option<String>,
-    /// How long it plays, an ISO 8601 duration.
-    pub duration: Option<String>,
-    /// Where a still picture of it is: a path in the archive, or a URL.
-    pub icon: Option<String>,
-}
-
-/// What sort of object a post is at its source.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum SourceKind {
-    /// A short text, as nearly everything is.
-    #[default]
-    Note,
-    /// A poll.
-    Question,
-    /// An object of another type: `Article`, `Page`, `Video`, `Audio`, `Event` or `Image`.
-    Other(String),
-    /// Somebody else's post, or one's own, passed on: the id of that object. Has no text of its own.
-    Boost(String),
-}
-
-/// One possible answer of a poll.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PollOption {
-    /// Its text.
-    pub name: String,
-    /// Votes for it; `None` where the source does not tell.
-    pub votes: Option<u64>,
-}
-
-/// A poll as it stood when it was archived.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Poll {
-    /// Whether one voter may choose several options.
-    pub multiple: bool,
-    /// The options in order.
-    pub options: Vec<PollOption>,
-    /// When voting ends or ended.
-    pub ends: Option<DateTime<Utc>>,
-    /// When it was closed, if it was.
-    pub closed: Option<DateTime<Utc>>,
-    /// How many people voted.
-    pub voters: Option<u64>,
-}
-
-/// A person that a post names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mention {
-    /// The person's id or profile.
-    pub href: String,
-    /// As the source writes it: `@ann@host.example`.
-    pub name: String,
-}
-
-/// A custom emoji that a text uses.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Emoji {
-    /// With its colons: `:blobcat:`.
-    pub shortcode: String,
-    /// Where its picture is or was, if the source tells.
-    pub url: Option<String>,
-}
-
-/// How often others reacted, as far as the source tells. Numbers only: no actor is ever invented.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Likes.
-    pub likes: Option<u64>,
-    /// Boosts.
-    pub boosts: Option<u64>,
-    /// Replies.
-    pub replies: Option<u64>,
-}
-
-/// What richer sources tell about a post beyond text, date and media. Empty for those that do not.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Told {
-    /// What sort of object it is.
-    pub kind: SourceKind,
-    /// Its title: articles and events have one.
-    pub title: Option<String>,
-    /// The text as raw HTML by language (BCP 47), where the source tells several; the first is the main one.
-    pub languages: Vec<(String, String)>,
-    /// People whom it names.
-    pub mentions: Vec<Mention>,
-    /// Custom emoji in its text, its warning and its poll.
-    pub emoji: Vec<Emoji>,
-    /// Its poll.
-    pub poll: Option<Poll>,
-    /// The id of the object that it quotes.
-    pub quote: Option<String>,
-    /// The id of the object that it answers, whether we have that or not.
-    pub answers: Option<String>,
-    /// The conversation's id at the source.
-    pub conversation: Option<String>,
-    /// Reactions at the time of the archive.
-    pub totals: Totals,
-}
-
-/// Who an archive is from, as it tells itself. Nothing in it is trusted yet.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct SourceProfile {
-    /// The account at its own server.
-    pub author: Option<Author>,
-    /// Its ActivityPub id.
-    pub actor: Option<String>,
-    /// Display name, plain text.
-    pub name: String,
-    /// Bio as raw HTML.
-    pub summary_html: String,
-    /// Rows of the profile's table: name, and value as raw HTML.
-    pub fields: Vec<(String, String)>,
-    /// The avatar: a path in the archive, or a URL.
-    pub avatar: Option<String>,
-    /// The header picture, likewise.
-    pub header: Option<String>,
-    /// When the account was made at its server.
-    pub published: Option<DateTime<Utc>>,
-    /// Other ids of the same person.
-    pub also_known_as: Vec<String>,
-    /// Whether its server could suggest it to others: offered, never taken over by itself.
-    pub discoverable: bool,
-    /// Whether its posts could be indexed: offered, never taken over by itself.
-    pub indexable: bool,
-    /// Whether its server had suspended it.
-    pub suspended: bool,
-    /// Custom emoji in name, bio and fields.
-    pub emoji: Vec<Emoji>,
-    /// Liked and bookmarked posts that the archive lists; they are private, counted, and never stored.
-    pub private_lists: (u64, u64),
 }
 
 /// A post as its source tells it. Nothing in it is trusted yet: the HTML is raw, the tags are as spelled.
@@ -449,6 +366,37 @@ mod tests {
         assert_eq!(page.key, numeric.key);
         assert_eq!(page.author, object.author);
         assert_eq!(numeric.author, None, "the number of an account is not its name");
+        for activity in ["users/mweagle", "ap/users/42"] {
+            let made = read(&format!("https://hachyderm.io/{activity}/statuses/112215823989566555/activity"));
+            assert_eq!((made.key, made.status), (page.key.clone(), page.status));
+        }
+    }
+
+    #[test]
+    fn the_shapes_of_other_servers_give_one_key_a_post() {
+        let one = "01HTP2V7Q4Y6X3K8N5M9R1S2T0";
+        let page = read(&format!("https://gts.example/@ann/statuses/{one}"));
+        assert_eq!(page.key.0, format!("https://gts.example/users/ann/statuses/{one}"));
+        assert_eq!(page, read(&format!("https://gts.example/users/ann/statuses/{one}")));
+        assert_eq!(page.author.unwrap().to_string(), "@ann@gts.example");
+        let notice = read("https://pl.example/notice/AaBbCc123");
+        assert_eq!(notice.key.0, "https://pl.example/notice/AaBbCc123");
+        assert_eq!(read("https://pl.example/@ann/posts/AaBbCc123").key, notice.key);
+        let object = "https://pl.example/objects/5b1ae2f0-0000-4000-8000-000000000001";
+        assert_eq!(read(object).key.0, object);
+        assert_eq!(read(&format!("{object}/activity")).key.0, object);
+        assert_eq!(read("https://mk.example/notes/9abc/activity").key.0, "https://mk.example/notes/9abc");
+        assert_eq!(read("https://pl.example/notice/123").status, None, "a number there is no status id of Mastodon's");
+        assert_eq!(read("https://px.example/p/ann/112215823989566555").status, None, "nor is one of Pixelfed's");
+    }
+
+    #[test]
+    fn an_actor_names_its_author_unless_it_has_a_number() {
+        let of = |url: &str| Author::of_actor(&url.parse().unwrap()).map(|author| author.to_string());
+        assert_eq!(of("https://m.example/users/ann").as_deref(), Some("@ann@m.example"));
+        assert_eq!(of("https://m.example/@ann").as_deref(), Some("@ann@m.example"));
+        assert_eq!(of("https://m.example/ap/users/42"), None);
+        assert_eq!(of("https://m.example/@ann@elsewhere.example"), None);
     }
 
     #[test]

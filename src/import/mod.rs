@@ -7,7 +7,8 @@
 pub mod files;
 pub mod hugo;
 
-use crate::domain::source::{Format, Skipped, SourcePost, SourceProfile};
+use crate::domain::source::{Format, Skipped, SourcePost};
+use crate::domain::told::SourceProfile;
 use chrono::{DateTime, Utc};
 use std::io::Read;
 use std::path::{Path, PathBuf};

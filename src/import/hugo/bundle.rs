@@ -6,7 +6,8 @@
 use super::body::{self, Body, Section};
 use super::{Item, MAX_POST, Page, front_matter, markup, media_of, seconds, web_address};
 use crate::domain::snowflake::trusted_time;
-use crate::domain::source::{DateOrigin, Format, PostLink, Skipped, SourceKey, SourceMedia, SourcePost, Told};
+use crate::domain::source::{DateOrigin, Format, PostLink, Skipped, SourceKey, SourceMedia, SourcePost};
+use crate::domain::told::Told;
 use crate::import::files::one_line;
 use chrono::{DateTime, Duration, Timelike, Utc};
 use url::Url;

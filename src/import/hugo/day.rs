@@ -6,7 +6,8 @@
 use super::body::{Body, Section};
 use super::{Item, MAX_POST, Page, front_matter, hashtags, links, markup, media_of, seconds, site, web_address};
 use crate::domain::snowflake::trusted_time;
-use crate::domain::source::{DateOrigin, Format, PostLink, Remark, SourceKey, SourceMedia, SourcePost, Told};
+use crate::domain::source::{DateOrigin, Format, PostLink, Remark, SourceKey, SourceMedia, SourcePost};
+use crate::domain::told::Told;
 use crate::text::escape;
 use chrono::{DateTime, Duration, Utc};
 use std::path::Path;

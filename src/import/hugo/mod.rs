@@ -19,7 +19,8 @@ mod tests;
 
 use super::files::{File, Tree, one_line};
 use super::{ArchiveReader, Error};
-use crate::domain::source::{Format, MediaTold, Remark, Skipped, SourceAudience, SourceMedia, SourcePost};
+use crate::domain::source::{Format, Remark, Skipped, SourceAudience, SourceMedia, SourcePost};
+use crate::domain::told::MediaTold;
 use body::Body;
 use chrono::{DateTime, Datelike, Duration, Utc};
 use front_matter::FrontMatter;

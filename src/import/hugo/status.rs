@@ -8,7 +8,8 @@ use super::{
     Item, MAX_POST, Page, TOO_DEEP, front_matter, generic, hashtags, links, markup, media_of, site, web_address,
 };
 use crate::domain::snowflake::trusted_time;
-use crate::domain::source::{DateOrigin, Format, PostLink, SourceKey, SourcePost, Told};
+use crate::domain::source::{DateOrigin, Format, PostLink, SourceKey, SourcePost};
+use crate::domain::told::Told;
 
 /// The version of this reader. A new one may read differently what has not changed.
 pub const READER_VERSION: i32 = 1;

@@ -1,9 +1,10 @@
-//! The wire vocabulary: how accounts and posts look to other servers. JSON from domain values, no I/O.
+//! The wire vocabulary: how accounts and posts look to other servers, and how theirs look. JSON and domain values, no I/O.
 //!
 //! Spec spellings (`attributedTo`, `alsoKnownAs`) live in this room only.
-//! Must never know the database, HTTP, or who is asking. Start with `render.rs`.
+//! Must never know the database, HTTP, or who is asking. Start with `render.rs`, which writes, and `read/mod.rs`.
 
 pub mod context;
 pub mod discovery;
+pub mod read;
 pub mod render;
 pub mod vocabulary;

@@ -3,7 +3,9 @@
 use super::{output, parse_handle};
 use crate::activitystreams::render::timestamp;
 use crate::domain::source::Format;
+use crate::import::Only;
 use crate::import::files::one_line;
+use crate::import::limits::Limits;
 use crate::operations::accounts;
 use crate::operations::ingest::{self, Report, Request};
 use crate::operations::preview::{Outcome, Preview};
@@ -65,30 +67,38 @@ enum FormatName {
     HugoPage,
     /// A page for each day
     HugoDay,
+    /// The archive that Mastodon hands out, or its outbox.json
+    Mastodon,
+    /// The backup that Pleroma and Akkoma hand out
+    Pleroma,
 }
 
 impl FormatName {
-    /// The one format that is read; `None` for all, as long as all of them are Hugo's.
-    fn only(self) -> Option<Format> {
+    /// What is read.
+    fn only(self) -> Only {
         match self {
-            FormatName::Auto | FormatName::Hugo => None,
-            FormatName::HugoBundle => Some(Format::HugoBundle),
-            FormatName::HugoStatus => Some(Format::HugoStatus),
-            FormatName::HugoPage => Some(Format::HugoPage),
-            FormatName::HugoDay => Some(Format::HugoDay),
+            FormatName::Auto => Only::Everything,
+            FormatName::Hugo => Only::Pages,
+            FormatName::HugoBundle => Only::Format(Format::HugoBundle),
+            FormatName::HugoStatus => Only::Format(Format::HugoStatus),
+            FormatName::HugoPage => Only::Format(Format::HugoPage),
+            FormatName::HugoDay => Only::Format(Format::HugoDay),
+            FormatName::Mastodon => Only::Format(Format::Mastodon),
+            FormatName::Pleroma => Only::Format(Format::Pleroma),
         }
     }
 }
 
 impl Import {
     /// Import and report; the exit code.
-    pub async fn run(self, started: &Started) -> anyhow::Result<ExitCode> {
+    pub async fn run(self, started: &Started, limits: Limits) -> anyhow::Result<ExitCode> {
         let request = Request {
             paths: self.paths,
             account: self.account.as_deref().map(parse_handle).transpose()?,
             adopt: self.adopt,
-            format: self.format.only(),
+            only: self.format.only(),
             dry_run: self.dry_run,
+            limits,
         };
         let begun = Instant::now();
         let progress = Progress::new();
@@ -161,7 +171,11 @@ fn to_json(report: &Report, took: Duration) -> Value {
     let skipped = report.skipped.iter().map(|item| json!({ "at": item.at, "reason": item.reason }));
     let notes = report.notes.iter().map(|item| json!({ "at": item.at, "note": item.note, "loss": item.loss }));
     json!({
-        "format": "hugo",
+        "format": match report.format {
+            Some(Format::Mastodon) => "mastodon",
+            Some(Format::Pleroma) => "pleroma",
+            _ => "hugo",
+        },
         "account": report.account,
         "read": report.read,
         "created": report.created,

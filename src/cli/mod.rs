@@ -141,7 +141,7 @@ async fn command(command: Command, settings: Settings) -> anyhow::Result<ExitCod
         Command::Serve => startup::serve(&settings).await?,
         Command::Migrate => migrate(&settings).await?,
         Command::Config(ConfigCommand::Check(flag)) => check(&settings, flag.json)?,
-        Command::Import(import) => return import.run(&open(&settings).await?).await,
+        Command::Import(import) => return import.run(&open(&settings).await?, settings.import).await,
         Command::Account(command) => command.run(&open(&settings).await?).await?,
         Command::Post(command) => command.run(&open(&settings).await?).await?,
         Command::Media(command) => {

@@ -3,12 +3,12 @@
 //! Layers, the first that gives a key wins: command line, environment, `DATABASE_URL`, file, `config/default.toml`.
 //! Every value remembers where it came from, so that a wrong one is reported with its name, its place and what is allowed.
 
+mod import;
 mod settings;
 
 pub use settings::{Cache, Database, Federation, Log, Secrets, Server, Settings, Storage};
 
 use crate::domain::urls::is_loopback;
-use crate::media::Limits;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -132,7 +132,7 @@ pub fn load(sources: &Sources) -> Result<Settings, Error> {
 pub fn effective(settings: &Settings) -> Vec<(&'static str, String)> {
     let path = |path: &PathBuf| path.display().to_string();
     let tls = |part: fn(&(PathBuf, PathBuf)) -> &PathBuf| settings.server.tls.as_ref().map(part).map(path);
-    vec![
+    let mut keys = vec![
         ("server.bind", settings.server.bind.to_string()),
         ("server.public_url", settings.server.public_url.clone()),
         ("server.contact", settings.server.contact.clone()),
@@ -158,7 +158,9 @@ pub fn effective(settings: &Settings) -> Vec<(&'static str, String)> {
         ("federation.extra_ca", settings.federation.extra_ca.as_ref().map(path).unwrap_or_default()),
         ("log.format", if settings.log.json { "json" } else { "text" }.to_owned()),
         ("log.requests", if settings.log.all_requests { "all" } else { "failed" }.to_owned()),
-    ]
+    ];
+    keys.extend(import::effective(&settings.import));
+    keys
 }
 
 /// A database URL that may be shown: no password, no parameters.
@@ -350,14 +352,14 @@ fn settings(entries: &BTreeMap<String, Entry>) -> Result<Settings, Error> {
         let limit = u64::try_from(value).ok().filter(|limit| (1..=most).contains(limit));
         limit.ok_or_else(|| bad(key, &value.to_string(), allowed))
     };
-    let limits = Limits {
+    let limits = crate::media::Limits {
         file_bytes: limit("media.max_file_mib", 4096, "it takes 1 to 4096")? << 20,
         picture_bytes: limit("media.max_picture_mib", 256, "it takes 1 to 256")? << 20,
         pixels: limit("media.max_megapixels", 1000, "it takes 1 to 1000")? * 1_000_000,
         strip_metadata: entries
             .get("media.strip_metadata")
             .and_then(|entry| entry.value.as_bool())
-            .unwrap_or(Limits::default().strip_metadata),
+            .unwrap_or(crate::media::Limits::default().strip_metadata),
     };
     let tls = match (path("server.tls_cert"), path("server.tls_key")) {
         (Some(cert), Some(key)) => Some((cert, key)),
@@ -382,6 +384,7 @@ fn settings(entries: &BTreeMap<String, Entry>) -> Result<Settings, Error> {
             json: one_of("log.format", "text", "json")?,
             all_requests: one_of("log.requests", "failed", "all")?,
         },
+        import: import::limits(entries)?,
     })
 }
 

@@ -25,6 +25,8 @@ pub struct Settings {
     pub federation: Federation,
     /// `log.*`.
     pub log: Log,
+    /// `import.*`.
+    pub import: crate::import::limits::Limits,
 }
 
 /// `server.*`.

@@ -4,6 +4,7 @@
 //! Must never know any archive format. Start with [`Tree`].
 
 use super::Error;
+use super::limits::mebibytes;
 use crate::domain::source::Skipped;
 use percent_encoding::percent_decode_str;
 use std::collections::HashSet;
@@ -15,7 +16,7 @@ use std::path::{Component, Path, PathBuf};
 /// The largest page that is read: posts are short, and a whole page is held in memory.
 pub const MAX_PAGE: u64 = 4 * 1024 * 1024;
 
-/// The largest media file that is opened.
+/// The largest media file that is opened, unless [`Tree::limited`] says otherwise.
 pub const MAX_MEDIA: u64 = 100 * 1024 * 1024;
 
 /// The bytes by which it is judged whether a page is worth reading.
@@ -37,6 +38,8 @@ pub struct Tree {
     levels: Vec<Level>,
     /// The folders that were reached through a link.
     linked: HashSet<PathBuf>,
+    /// The largest media file that is opened, in bytes.
+    most_media: u64,
 }
 
 /// A folder whose names are still to come.
@@ -63,8 +66,14 @@ impl Tree {
         let failed = |cause| Error::Open { path: path.to_owned(), cause };
         let real = path.canonicalize().map_err(failed)?;
         let kind = fs::metadata(&real).map_err(failed)?;
-        let mut tree =
-            Tree { root: real.clone(), given: path.to_owned(), single: false, levels: vec![], linked: HashSet::new() };
+        let mut tree = Tree {
+            root: real.clone(),
+            given: path.to_owned(),
+            single: false,
+            levels: vec![],
+            linked: HashSet::new(),
+            most_media: MAX_MEDIA,
+        };
         if kind.is_dir() {
             let (names, broken) = names_in(&real).map_err(failed)?;
             if let Some(cause) = broken {
@@ -79,6 +88,11 @@ impl Tree {
             return Err(failed(io::Error::other("it is neither a file nor a folder")));
         }
         Ok(tree)
+    }
+
+    /// The same tree with another limit for media files, in bytes.
+    pub fn limited(self, most_media: u64) -> Tree {
+        Tree { most_media, ..self }
     }
 
     /// Open a media file by its path relative to the root. Nothing outside of the root is opened, and no folder.
@@ -106,10 +120,11 @@ impl Tree {
             Err(cause) => return Err(refuse(format!("cannot be opened: {}", one_line(&cause.to_string())))),
         };
         let size = file.metadata().map(|kind| kind.len()).unwrap_or(0);
-        if size > MAX_MEDIA {
-            return Err(refuse(format!("has {}, and no more than {} are read", mebibytes(size), mebibytes(MAX_MEDIA))));
+        if size > self.most_media {
+            let (size, most) = (mebibytes(size), mebibytes(self.most_media));
+            return Err(refuse(format!("has {size}, and no more than {most} are read")));
         }
-        Ok(Box::new(file.take(MAX_MEDIA)))
+        Ok(Box::new(file.take(self.most_media)))
     }
 
     /// Whether there is a file under a reference. Opening it may still be refused.
@@ -279,7 +294,7 @@ fn is_left_out(folder: &Path) -> bool {
 }
 
 /// Whether a path, taken word for word, is relative and never climbs above where it starts.
-fn stays_inside(path: &Path) -> bool {
+pub(super) fn stays_inside(path: &Path) -> bool {
     let mut depth = 0_usize;
     for component in path.components() {
         match component {
@@ -290,11 +305,6 @@ fn stays_inside(path: &Path) -> bool {
         }
     }
     true
-}
-
-fn mebibytes(bytes: u64) -> String {
-    let tenths = bytes.saturating_mul(10).div_ceil(1024 * 1024);
-    format!("{}.{} MiB", tenths / 10, tenths % 10)
 }
 
 #[cfg(test)]

@@ -2,11 +2,16 @@
 //!
 //! Must never know the database, the network, account ids or the clock (`now` comes in).
 //! A bad item is a [`Skipped`], never an error: the rest goes in.
-//! Start with [`open`], then `hugo/mod.rs`.
+//! Start with [`open`], then `hugo/mod.rs` and `mastodon/mod.rs`; `container/` opens zips and tars for all of them.
 
+pub mod container;
 pub mod files;
 pub mod hugo;
+pub mod limits;
+pub mod mastodon;
 
+use self::container::Container;
+use self::limits::Limits;
 use crate::domain::source::{Format, Skipped, SourcePost};
 use crate::domain::told::SourceProfile;
 use chrono::{DateTime, Utc};
@@ -23,6 +28,14 @@ pub enum Error {
         path: PathBuf,
         /// What the operating system said.
         cause: std::io::Error,
+    },
+    /// It is an archive that must not be read, or cannot be.
+    #[error("{path}: {reason}")]
+    Refused {
+        /// What was asked for.
+        path: PathBuf,
+        /// Why, and what to do.
+        reason: String,
     },
     /// A media file that a post refers to is not in the archive, or must not be read.
     #[error("{reference}: {reason}")]
@@ -50,10 +63,40 @@ pub trait ArchiveReader: Send {
     fn media(&self, reference: &str) -> Result<Box<dyn Read + Send>, Error>;
 }
 
-/// Open a file or a folder of any depth. Each file is judged by its content; `only` leaves out what is of another format.
+/// What of the given paths is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Only {
+    /// Everything that any reader knows, by its content.
+    #[default]
+    Everything,
+    /// Pages of Hugo and Jekyll sites, in any layout.
+    Pages,
+    /// One format.
+    Format(Format),
+}
+
+/// Open a file, a folder of any depth, or an archive. What it is, its content decides; `only` leaves out the rest.
 ///
-/// `now` bounds which status ids are believed to carry a time. Blocking, like everything here.
-pub fn open(path: &Path, only: Option<Format>, now: DateTime<Utc>) -> Result<Box<dyn ArchiveReader>, Error> {
-    let tree = files::Tree::open(path)?;
-    Ok(Box::new(hugo::Reader::new(tree, only, now)))
+/// `now` bounds which dates and status ids are believed. Blocking, like everything here.
+pub fn open(path: &Path, only: Only, limits: &Limits, now: DateTime<Utc>) -> Result<Box<dyn ArchiveReader>, Error> {
+    let archive = match only {
+        Only::Everything => Some(None),
+        Only::Format(format @ (Format::Mastodon | Format::Pleroma)) => Some(Some(format)),
+        Only::Pages | Only::Format(_) => None,
+    };
+    if let Some(format) = archive {
+        let reader = match Container::open(path, limits)? {
+            Some(container) => mastodon::Reader::open(container, format, limits, now)?,
+            None => mastodon::Reader::open_file(path, format, limits, now)?,
+        };
+        if let Some(reader) = reader {
+            return Ok(Box::new(reader));
+        }
+    }
+    let layout = match only {
+        Only::Format(format) => Some(format),
+        Only::Everything | Only::Pages => None,
+    };
+    let tree = files::Tree::open(path)?.limited(limits.media);
+    Ok(Box::new(hugo::Reader::new(tree, layout, now)))
 }

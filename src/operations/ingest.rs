@@ -8,7 +8,8 @@ use super::{App, Error, blocking};
 use crate::domain::account::Handle;
 use crate::domain::post::{Kept, MediaFile, NewPost};
 use crate::domain::source::{DateOrigin, Format, Remark, Skipped, SourceKey, SourcePost};
-use crate::import;
+use crate::import::limits::Limits;
+use crate::import::{self, Only};
 use crate::store::ingest::Stored;
 use chrono::{DateTime, Utc};
 use std::collections::{HashMap, HashSet};
@@ -25,15 +26,19 @@ pub struct Request {
     pub account: Option<Handle>,
     /// Whether posts by another author come in too.
     pub adopt: bool,
-    /// Read this format only.
-    pub format: Option<Format>,
+    /// Which formats are read.
+    pub only: Only,
     /// Everything but writing.
     pub dry_run: bool,
+    /// How much of an archive is believed.
+    pub limits: Limits,
 }
 
 /// What an import came to. `read` = created + updated + unchanged + skipped.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
+    /// The format of the first post that was read.
+    pub format: Option<Format>,
     /// The account's handle.
     pub account: String,
     /// Items found.
@@ -79,6 +84,7 @@ struct Ready {
     /// In parts in which no key comes twice; all but the first hold further copies of posts that came before.
     parts: Vec<Vec<NewPost>>,
     read: u64,
+    format: Option<Format>,
     unchanged: u64,
     estimated_dates: u64,
     skipped: Vec<Skipped>,
@@ -248,11 +254,12 @@ async fn make_ready(
     let mut before = Before::default();
     let (mut read, mut reading_took, mut making_took) = (0, 0, 0);
     for path in &request.paths {
-        let (path, format) = (path.clone(), request.format);
-        let reader = blocking(move || import::open(&path, format, now)).await?.map_err(unreadable)?;
+        let (path, only, limits) = (path.clone(), request.only, request.limits);
+        let reader = blocking(move || import::open(&path, only, &limits, now)).await?.map_err(unreadable)?;
         let mut reading = Reading::start(reader, read);
         while let Some(items) = reading.next().await? {
-            let mut ready = Ready { read: items.len() as u64, ..Ready::default() };
+            let format = items.iter().flatten().next().map(|post| post.format);
+            let mut ready = Ready { read: items.len() as u64, format, ..Ready::default() };
             if request.dry_run {
                 ready.order = preview::order(&items);
             }
@@ -278,8 +285,11 @@ fn nothing_readable(request: &Request, survey: &Survey) -> Error {
     let paths: Vec<String> = request.paths.iter().map(|path| path.display().to_string()).collect();
     let wrong = survey.wrong.iter().map(|item| format!("\n  {}: {}", item.at, item.reason)).collect::<String>();
     Error::NothingReadable(format!(
-        "nothing readable was found in {}. Everpost reads Hugo page bundles that were made from a Mastodon account: \
-         an index.md with `canonical` in its front matter and a \"Mastodon Source\" link below each post.{wrong}",
+        "nothing readable was found in {}. Everpost reads the archives that Mastodon, Pleroma and Akkoma hand out: a zip or \
+         tar, unpacked or not, with an outbox.json; and pages of Hugo and Jekyll sites that say where a post first stood: \
+         an index.md with `canonical` in its front matter and a \"Mastodon Source\" link below each post, a page for each \
+         day with such links, a page for each status with `post_uri` and `post_id`, or any page with `canonicalURL`, \
+         `original_url`, `syndication` or the like. docs/importing.md has the whole list.{wrong}",
         paths.join(" ")
     ))
 }
@@ -289,7 +299,7 @@ async fn survey(request: &Request, now: DateTime<Utc>) -> Result<Survey, Error> 
     blocking(move || {
         let mut survey = Survey::default();
         for path in &request.paths {
-            let mut reader = import::open(path, request.format, now).map_err(unreadable)?;
+            let mut reader = import::open(path, request.only, &request.limits, now).map_err(unreadable)?;
             while let Some(item) = reader.next() {
                 match item {
                     Ok(post) => survey.note(post),
@@ -377,9 +387,10 @@ async fn write(
     now: DateTime<Utc>,
     run: &mut Run,
 ) -> Result<Vec<Preview>, Error> {
-    let Ready { parts, read, unchanged, estimated_dates, skipped, notes, mut previews, order } = ready;
+    let Ready { parts, read, format, unchanged, estimated_dates, skipped, notes, mut previews, order } = ready;
     let skipped_before = run.report.skipped.len();
     run.report.read += read;
+    run.report.format = run.report.format.or(format);
     run.report.unchanged += unchanged;
     run.report.estimated_dates += estimated_dates;
     run.report.skipped.extend(skipped);

@@ -5,7 +5,9 @@ use crate::domain::ids::PostId;
 use crate::domain::post::{Attachment, NewPost, Visibility};
 use crate::domain::snowflake;
 use crate::domain::source::{Remark, Skipped, SourcePost};
+use crate::domain::told::SourceKind;
 use crate::import;
+use crate::import::files::one_line;
 use crate::media::MediaStore;
 use crate::text::SafeHtml;
 use chrono::{DateTime, SubsecRound, Utc};
@@ -47,6 +49,9 @@ impl<'a> Workshop<'a> {
     pub(super) fn prepare(&mut self, source: SourcePost) -> Result<NewPost, Skipped> {
         let skip = |reason: &str| Skipped { at: source.at.clone(), reason: reason.to_owned() };
         let visibility = Visibility::of(source.audience).ok_or_else(|| skip("it is not public"))?;
+        if let SourceKind::Boost(of) = &source.told.kind {
+            return Err(skip(&format!("it is a boost of {}, and boosts are not kept yet", one_line(of))));
+        }
         let content = SafeHtml::sanitise(&source.html);
         let mut remarks = source.remarks;
         let attachments: Vec<Attachment> = source

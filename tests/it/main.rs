@@ -4,6 +4,7 @@
 
 mod activitypub;
 mod architecture;
+mod archives;
 mod cache;
 mod cli;
 mod collections;

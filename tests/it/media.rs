@@ -6,6 +6,7 @@ use chrono::Utc;
 use everpost::domain::ids::PostId;
 use everpost::domain::post::{Attachment, MediaFile, NewPost};
 use everpost::domain::source::MediaKind;
+use everpost::import::Only;
 use everpost::operations::posts;
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use reqwest::Method;
@@ -223,8 +224,9 @@ async fn a_picture_with_too_many_pixels_is_left_out_and_its_post_comes_in() {
         paths: vec![archive.path().to_owned()],
         account: None,
         adopt: false,
-        format: None,
+        only: Only::Everything,
         dry_run: true,
+        limits: everpost::import::limits::Limits::default(),
     };
     let other = TestApp::start().await;
     let would = everpost::operations::ingest::ingest(&other.app, &dry, Utc::now(), &|_, _| {}).await.unwrap();

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::domain::source::DateOrigin;
-use crate::import::open;
+use crate::import::limits::Limits;
+use crate::import::{Only, open};
 use std::fs;
 
 const ID: i64 = 112_215_823_989_566_555;
@@ -33,7 +34,7 @@ fn read_as(name: &str, content: &[u8]) -> Vec<Item> {
     let path = dir.path().join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, content).unwrap();
-    let mut reader = open(dir.path(), None, time("2026-11-23T00:00:00Z")).unwrap();
+    let mut reader = open(dir.path(), Only::Everything, &Limits::default(), time("2026-11-23T00:00:00Z")).unwrap();
     let prefix = format!("{}/", dir.path().display());
     std::iter::from_fn(|| reader.next())
         .map(|item| match item {
@@ -202,7 +203,8 @@ fn media_can_be_read_through_the_reader() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("index.md"), page(HEAD, &[section("![a](f.png)", ID)])).unwrap();
     fs::write(dir.path().join("f.png"), "bytes").unwrap();
-    let mut reader = open(&dir.path().join("index.md"), Some(Format::HugoBundle), Utc::now()).unwrap();
+    let mut reader =
+        open(&dir.path().join("index.md"), Only::Format(Format::HugoBundle), &Limits::default(), Utc::now()).unwrap();
     let post = reader.next().unwrap().unwrap();
     let mut bytes = Vec::new();
     reader.media(&post.media[0].reference).unwrap().read_to_end(&mut bytes).unwrap();

@@ -11,6 +11,8 @@ use crate::support::{Bundle, TestApp};
 use everpost::domain::account::Handle;
 use everpost::domain::ids::PostId;
 use everpost::domain::post::{Post, Stored};
+use everpost::import::Only;
+use everpost::import::limits::Limits;
 use everpost::operations::ingest::{self, Report, Request};
 use std::path::Path;
 
@@ -25,7 +27,14 @@ fn by(user: &'static str, host: &'static str) -> Bundle {
 
 /// An import of one path.
 fn request(path: &Path) -> Request {
-    Request { paths: vec![path.to_owned()], account: None, adopt: false, format: None, dry_run: false }
+    Request {
+        paths: vec![path.to_owned()],
+        account: None,
+        adopt: false,
+        only: Only::Everything,
+        dry_run: false,
+        limits: Limits::default(),
+    }
 }
 
 /// The same into an account.

@@ -5,6 +5,8 @@
 use super::{media, read, remarks};
 use crate::support::{TestApp, fixture};
 use everpost::domain::source::{Format, Skipped, SourcePost};
+use everpost::import::Only;
+use everpost::import::limits::Limits;
 use everpost::operations::ingest::{self, Request};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -125,8 +127,14 @@ async fn the_corpus_comes_in_whole_once_and_a_dry_run_tells_so() {
     let app = TestApp::start().await;
     let handle = everpost::domain::account::Handle::parse("ines").unwrap();
     everpost::operations::accounts::create(&app.app, &handle, None, None, chrono::Utc::now()).await.unwrap();
-    let request =
-        Request { paths: vec![fixture(CORPUS)], account: Some(handle), adopt: false, format: None, dry_run: false };
+    let request = Request {
+        paths: vec![fixture(CORPUS)],
+        account: Some(handle),
+        adopt: false,
+        only: Only::Everything,
+        dry_run: false,
+        limits: Limits::default(),
+    };
     let import = async |dry_run: bool| {
         let request = Request { dry_run, ..request.clone() };
         ingest::ingest(&app.app, &request, chrono::Utc::now(), &|_, _| {}).await.unwrap()

@@ -2,6 +2,8 @@
 
 use super::{ID, Site, id, media, remarks, time};
 use everpost::domain::source::{DateOrigin, Format, SourceAudience};
+use everpost::import::Only;
+use everpost::import::limits::Limits;
 
 const PATH: &str = "content/mastodon/2024/2024-04-05.md";
 const HEAD: &str = "---\ntitle: \"Mastodon - 2024-04-05\"\ndescription: \"\"\nimage: \"/images/mastodon.png\"\n\
@@ -146,7 +148,7 @@ fn media_beside_the_years_are_found_too_and_others_are_told_to_be_outside() {
         one(section).0.path().join(PATH).to_str().map(|path| std::fs::read(path).unwrap()).unwrap(),
     );
     assert_eq!(media(&site.post()), ["image /mastodon/media/a.png a"]);
-    let reader = everpost::import::open(site.path(), None, time(super::NOW)).unwrap();
+    let reader = everpost::import::open(site.path(), Only::Everything, &Limits::default(), time(super::NOW)).unwrap();
     let refusal = reader.media("/mastodon/media/a.png").err().unwrap().to_string();
     assert!(refusal.contains("static folder") && refusal.contains("import the folder of the whole site"), "{refusal}");
     let site = site.with("media/a.png", "a");

@@ -8,6 +8,8 @@ mod traps;
 
 use everpost::domain::source::{Format, Skipped, SourcePost};
 use everpost::import;
+use everpost::import::Only;
+use everpost::import::limits::Limits;
 use std::path::Path;
 
 /// A status id of 2024-04-05T00:39:47.731Z.
@@ -78,7 +80,8 @@ impl Site {
 }
 
 fn read(path: &Path, only: Option<Format>) -> Vec<Result<SourcePost, Skipped>> {
-    let mut reader = import::open(path, only, time(NOW)).unwrap();
+    let only = only.map_or(Only::Pages, Only::Format);
+    let mut reader = import::open(path, only, &Limits::default(), time(NOW)).unwrap();
     let prefix = format!("{}/", path.display());
     let near = |at: String| at.replace(&prefix, "");
     std::iter::from_fn(|| reader.next())

@@ -2,6 +2,8 @@
 
 use super::{ID, Site, id, read, time};
 use everpost::domain::source::{Format, SourcePost};
+use everpost::import::Only;
+use everpost::import::limits::Limits;
 use std::os::unix::fs::symlink;
 
 /// A small page of each layout: where it lies, what it is, and its text with this body.
@@ -191,7 +193,7 @@ fn a_link_that_leaves_the_tree_is_not_followed() {
         skipped.iter().all(|item| item.reason.starts_with("is a link that leads out of the archive")),
         "{skipped:?}"
     );
-    let reader = everpost::import::open(site.path(), None, time(super::NOW)).unwrap();
+    let reader = everpost::import::open(site.path(), Only::Everything, &Limits::default(), time(super::NOW)).unwrap();
     let refusal = reader.media("p/x.png").err().unwrap().to_string();
     assert_eq!(refusal, "p/x.png: is a link that leads out of the archive");
 }

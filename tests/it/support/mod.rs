@@ -4,6 +4,7 @@ mod archive;
 mod certificates;
 mod database;
 mod front;
+pub mod packing;
 mod program;
 mod server;
 mod serving;

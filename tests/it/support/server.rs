@@ -5,7 +5,9 @@ use chrono::Utc;
 use everpost::domain::account::{Account, Handle};
 use everpost::federation::keys::Vault;
 use everpost::http;
-use everpost::media::{Limits, MediaStore};
+use everpost::import::Only;
+use everpost::import::limits::Limits;
+use everpost::media::{self, MediaStore};
 use everpost::operations::ingest::{Report, Request};
 use everpost::operations::{App, accounts, domains, ingest};
 use everpost::store::Store;
@@ -60,7 +62,7 @@ impl TestApp {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(async move {
                 let store = Store::connect(&url, 5).unwrap();
-                let media = MediaStore::in_folder(&media, Limits::default()).unwrap();
+                let media = MediaStore::in_folder(&media, media::Limits::default()).unwrap();
                 let app = App { store, media, vault: Vault::open(None).unwrap() };
                 let domain = domains::ensure_first(&app, &public, Utc::now()).await.unwrap();
                 ready.send(app.clone()).ok().unwrap();
@@ -82,7 +84,14 @@ impl TestApp {
 
     pub async fn try_import(&self, path: &Path, account: Option<&str>) -> Result<Report, everpost::operations::Error> {
         let account = account.map(|handle| Handle::parse(handle).unwrap());
-        let request = Request { paths: vec![path.to_owned()], account, adopt: false, format: None, dry_run: false };
+        let request = Request {
+            paths: vec![path.to_owned()],
+            account,
+            adopt: false,
+            only: Only::Everything,
+            dry_run: false,
+            limits: Limits::default(),
+        };
         ingest::ingest(&self.app, &request, Utc::now(), &|_, _| {}).await
     }
 

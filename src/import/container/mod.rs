@@ -239,7 +239,8 @@ impl Problems {
     fn note(&mut self, name: &str, reason: impl Into<String>) {
         match self.told.len() < TOLD {
             true => {
-                let at = format!("{}: {}", self.given, one_line(name));
+                let at =
+                    if name.is_empty() { self.given.clone() } else { format!("{}: {}", self.given, one_line(name)) };
                 self.told.push(Skipped { at, reason: reason.into() });
             }
             false => self.more += 1,

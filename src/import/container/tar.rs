@@ -178,6 +178,7 @@ impl Step {
     }
 }
 
+const NO_TAR: &str = "is packed, but holds no tar";
 const CUT_SHORT: &str = "ends too early: what comes after is lost. Download the archive again.";
 
 /// Go through a tar from front to back. `visit` takes exactly the bytes of its entry from the reader.
@@ -196,16 +197,13 @@ fn walk<R: BufRead>(
             Ok(true) if block.iter().all(|byte| *byte == 0) => return Ok(()),
             Ok(false) if count > 0 => return Ok(()),
             Ok(true) => {}
-            Ok(false) => return Err("holds no tar".to_owned()),
+            Ok(false) => return Err(NO_TAR.to_owned()),
             Err(cause) => return broken(count, &cause, problems),
         }
         position += BLOCK;
         let header = Header::from_byte_slice(&block);
         if !is_sound(header) {
-            return match count {
-                0 => Err("holds no tar".to_owned()),
-                _ => broken(count, &io::ErrorKind::InvalidData.into(), problems),
-            };
+            return broken(count, &io::ErrorKind::InvalidData.into(), problems);
         }
         let kind = header.entry_type();
         let stated = header.entry_size().map_err(|_| "holds a file of a size that is no number".to_owned())?;
@@ -273,6 +271,7 @@ fn walk<R: BufRead>(
 fn broken(count: u64, cause: &io::Error, problems: &mut Problems) -> Result<(), String> {
     match cause.kind() {
         io::ErrorKind::QuotaExceeded => Err(cause.to_string()),
+        _ if count == 0 => Err(NO_TAR.to_owned()),
         io::ErrorKind::UnexpectedEof => {
             problems.note("", CUT_SHORT);
             Ok(())

@@ -32,6 +32,8 @@ const ACTOR: &str = "actor.json";
 const LONGEST_ACTOR: u64 = 1024 * 1024;
 /// Unusable items that are told one by one; the others are counted, so that a hostile file fills no memory.
 const TOLD: u64 = 1_000;
+/// Items that are looked at to see whether a file holds activities.
+const LOOKED_AT: u32 = 100;
 /// The folder of attachments in an archive.
 const MEDIA: &str = "media_attachments/";
 
@@ -255,17 +257,24 @@ fn told(closed: Closed) -> String {
     }
 }
 
-/// Whether a file is a collection of activities: its first item says so, or it has none and says so itself.
+/// Whether a file is a collection of activities: one of its first items is, or it says so itself and holds nothing else.
 fn recognise(bytes: Bytes, limits: &Limits) -> bool {
     let mut items = Items::new(bytes, limits.post);
-    match items.next() {
-        None => items.is_collection(),
-        Some(Err(Wrong { path, .. })) => path.starts_with("$.orderedItems") && items.is_collection(),
-        Some(Ok((_, item))) => match serde_json::from_slice::<Value>(&item) {
-            Ok(value) => read::is_activity(&value),
-            Err(_) => item.starts_with(b"{") && items.is_collection(),
-        },
+    let mut others = 0;
+    while others < LOOKED_AT {
+        match items.next() {
+            None => return items.is_collection() && others == 0,
+            Some(Err(Wrong { path, .. })) if path == "$" => return false,
+            // What is broken or too long is an object that nobody can read, not something else.
+            Some(Err(_)) => others += u32::from(!items.is_collection()),
+            Some(Ok((_, item))) => match serde_json::from_slice::<Value>(&item) {
+                Ok(value) if read::is_activity(&value) => return true,
+                Err(_) if item.starts_with(b"{") => {}
+                _ => others += 1,
+            },
+        }
     }
+    false
 }
 
 /// The actor beside an outbox, if there is one.

@@ -2,6 +2,10 @@
 
 mod fields;
 mod forms;
+mod hostile_containers;
+mod hostile_items;
+mod imported;
+mod roundtrip;
 
 use crate::support::packing::Files;
 use chrono::{DateTime, Utc};

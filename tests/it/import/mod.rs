@@ -26,7 +26,7 @@ fn by(user: &'static str, host: &'static str) -> Bundle {
 }
 
 /// An import of one path.
-fn request(path: &Path) -> Request {
+pub fn request(path: &Path) -> Request {
     Request {
         paths: vec![path.to_owned()],
         account: None,

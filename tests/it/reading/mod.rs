@@ -80,7 +80,7 @@ impl Site {
 }
 
 fn read(path: &Path, only: Option<Format>) -> Vec<Result<SourcePost, Skipped>> {
-    let only = only.map_or(Only::Pages, Only::Format);
+    let only = only.map_or(Only::Everything, Only::Format);
     let mut reader = import::open(path, only, &Limits::default(), time(NOW)).unwrap();
     let prefix = format!("{}/", path.display());
     let near = |at: String| at.replace(&prefix, "");

@@ -44,14 +44,16 @@ impl Format {
         Format::ALL.into_iter().find(|format| format.name() == name)
     }
 
-    /// How much a format tells about a post. The archives of servers tell all that there is, as live sources will.
+    /// How much a format tells about a post; no two tell as much. The archives of servers tell all that there is, as live
+    /// sources will; a backup of Pleroma is without its media.
     ///
     /// A bundle has the server's own HTML. A status page has the exact time, the object's id and what it answers, but
     /// its text went through Markdown and its films are gone. A generic page is what somebody made of a post. A day file
     /// has a day instead of a time, plain text without its hashtags, and no object ids.
     pub fn rank(self) -> u8 {
         match self {
-            Format::Mastodon | Format::Pleroma => 40,
+            Format::Mastodon => 40,
+            Format::Pleroma => 39,
             Format::HugoBundle => 30,
             Format::HugoStatus => 25,
             Format::HugoPage => 20,

@@ -17,9 +17,9 @@ mod together;
 
 use diesel::ConnectionError;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use diesel_async::AsyncPgConnection;
 use diesel_async::pooled_connection::deadpool::{Hook, HookError, Object, Pool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use futures::FutureExt;
 use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
 use postgres_openssl::{MakeTlsConnector, TlsStream};
@@ -249,7 +249,12 @@ async fn open(place: Place, last_loss: LastLoss) -> diesel::ConnectionResult<Asy
             *last_loss.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
     });
-    AsyncPgConnection::try_from(client).await
+    let mut connection = AsyncPgConnection::try_from(client).await?;
+    // Our questions are small, and making a plan takes longer than following it. By itself Postgres makes a new one each
+    // time wherever a list is among the values, for it takes every list to be short.
+    let once = connection.batch_execute("SET plan_cache_mode = force_generic_plan").await;
+    once.map_err(|e| ConnectionError::BadConnection(e.to_string()))?;
+    Ok(connection)
 }
 
 #[cfg(test)]

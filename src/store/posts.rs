@@ -7,7 +7,7 @@ use crate::domain::post::{Attachment, Post, Stored, Tombstone, Visibility};
 use crate::domain::source::{MediaKind, SourceKey};
 use crate::domain::thread::Place;
 use chrono::{DateTime, Utc};
-use diesel::dsl::{exists, sql};
+use diesel::dsl::{exists, not, sql};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
@@ -92,9 +92,10 @@ pub struct Page {
 }
 
 /// Which posts an account shows in its collections: those that stand, and of replies only those to itself.
-/// The index `posts_outbox` has the same condition.
+/// The index `posts_outbox` has the same condition, word for word: Postgres has to see that it is, in a plan that it makes
+/// once for all values.
 pub(super) fn listed() -> Box<dyn BoxableExpression<posts::table, Pg, SqlType = Bool>> {
-    Box::new(posts::withdrawn_at.is_null().and(posts::to_others.eq(false)))
+    Box::new(posts::withdrawn_at.is_null().and(not(posts::to_others)))
 }
 
 impl Store {
@@ -155,7 +156,7 @@ impl Store {
         let mut connection = self.connection().await?;
         let users = accounts::table.filter(accounts::state.eq("live")).count().get_result(&mut connection).await?;
         let live = posts::table.inner_join(accounts::table).filter(accounts::state.eq("live"));
-        let standing = live.filter(posts::withdrawn_at.is_null()).filter(posts::to_others.eq(false));
+        let standing = live.filter(posts::withdrawn_at.is_null()).filter(not(posts::to_others));
         Ok((users, standing.count().get_result(&mut connection).await?))
     }
 
@@ -292,7 +293,7 @@ impl Store {
     /// Where a post of a listing stands in time, or stood before it was withdrawn; and whether it is known to stand there
     /// still, so that a page beside it has it for a neighbour.
     async fn position(&self, listing: Listing<'_>, id: PostId) -> Result<((DateTime<Utc>, i64), bool), Error> {
-        let place = posts::table.filter(posts::id.eq(id.0).and(posts::to_others.eq(false))).into_boxed();
+        let place = posts::table.filter(posts::id.eq(id.0).and(not(posts::to_others))).into_boxed();
         let place = match listing {
             Listing::Account(account) => place.filter(posts::account_id.eq(account.0)),
             Listing::Tag(domain, _) => {

@@ -9,7 +9,7 @@ use super::{Connection, Error, Store};
 use crate::domain::ids::{AccountId, PostId};
 use crate::domain::post::Stored;
 use crate::domain::thread::Place;
-use diesel::dsl::exists;
+use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use diesel_async::AsyncPgConnection;
 use diesel_async::RunQueryDsl;
@@ -111,7 +111,7 @@ async fn read(connection: &mut Connection, ids: &[i64]) -> Result<HashMap<i64, R
         .filter(parent.field(posts::withdrawn_at).is_null());
     let company = other
         .filter(other.field(posts::context_id).eq(posts::context_id).and(other.field(posts::id).ne(posts::id)))
-        .filter(other.field(posts::withdrawn_at).is_null().and(other.field(posts::to_others).eq(false)));
+        .filter(other.field(posts::withdrawn_at).is_null().and(not(other.field(posts::to_others))));
     let files = attachments::table.filter(attachments::post_id.eq(posts::id));
     let rows: Vec<(Row, bool, bool, bool)> = posts::table
         .filter(posts::id.eq_any(ids))

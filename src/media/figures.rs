@@ -4,7 +4,7 @@
 //! Must never know where files are kept.
 
 use super::budget::Budget;
-use super::jpeg;
+use super::{jpeg, rows};
 use crate::domain::post::Picture;
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{MulDiv, PixelType, ResizeOptions, Resizer};
@@ -65,6 +65,14 @@ struct Header {
     is_animated: bool,
 }
 
+impl Header {
+    fn of(decoder: &mut impl ImageDecoder, is_animated: bool) -> Header {
+        let (width, height) = decoder.dimensions();
+        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+        Header { width, height, orientation, profile: decoder.icc_profile().ok().flatten(), is_animated }
+    }
+}
+
 /// Measure a picture, decode it if `budget` has room for it, and make its thumbnails. Blocking.
 ///
 /// `most` is the largest share of the budget that anybody may ask for, in bytes.
@@ -81,11 +89,14 @@ pub(super) fn make<R: Read + Seek + ?Sized>(
     let source = &mut source;
     let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match media_type {
         "image/jpeg" => jpeg_figures(source, length, max_pixels, budget, most),
-        "image/png" => figures(png(source, max_pixels, most)?, |_| 0, (length, max_pixels), budget, most),
-        "image/gif" => figures(gif(source, max_pixels)?, |pixels| 4 * pixels, (length, max_pixels), budget, most),
+        "image/png" => png_figures(source, (length, max_pixels), budget, most),
+        "image/gif" => figures(gif(source, max_pixels)?, |pixels, _| 4 * pixels, (length, max_pixels), budget, most),
         "image/webp" => {
-            // Planes of a half and of a whole byte a pixel, or whole pixels a second time.
-            let working = if is_lossy_webp(source)? { |pixels| 5 * pixels / 2 } else { |pixels| 4 * pixels };
+            // Planes of one and a half bytes a pixel and one for what is opaque; or whole pixels a second time.
+            let working = match is_lossy_webp(source)? {
+                true => |pixels, channels| pixels * 3 / 2 + if channels == 4 { pixels } else { 0 },
+                false => |pixels, _| 4 * pixels,
+            };
             figures(webp(source)?, working, (length, max_pixels), budget, most)
         }
         _ => Err(Failure::Unreadable),
@@ -93,18 +104,42 @@ pub(super) fn make<R: Read + Seek + ?Sized>(
     made.unwrap_or(Err(Failure::Unreadable))
 }
 
-fn png<R: Read + Seek>(
+/// The figures of a PNG. A large one is made smaller while it is read; an interlaced one cannot be.
+fn png_figures<R: Read + Seek>(
     source: &mut R,
-    max_pixels: u64,
+    (length, max_pixels): (u64, u64),
+    budget: &Budget,
     most: u64,
-) -> Result<(PngDecoder<BufReader<&mut R>>, bool), Failure> {
-    // The size stands at byte 16 of every PNG.
-    let head = head::<24, R>(source)?;
+) -> Result<Figures, Failure> {
+    // The size stands at byte 16 of every PNG, and at 28 whether it is interlaced. The decoder would refuse a row that is
+    // longer than its memory before it told the size.
+    let head = head::<29, R>(source)?;
     let side = |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
     within(side(16), side(20), max_pixels)?;
-    let decoder = PngDecoder::with_limits(BufReader::new(source), limits(most)).map_err(|_| Failure::Unreadable)?;
+    let decoder = PngDecoder::with_limits(BufReader::new(&mut *source), limits(most));
+    let mut decoder = decoder.map_err(|_| Failure::Unreadable)?;
     let is_animated = decoder.is_apng().unwrap_or(false);
-    Ok((decoder, is_animated))
+    let header = Header::of(&mut decoder, is_animated);
+    let factor = shown(&header).0 / WIDEST;
+    if head[28] != 0 || factor < 2 {
+        return figures((decoder, is_animated), |_, _| 0, (length, max_pixels), budget, most);
+    }
+    let channels = if decoder.color_type().has_alpha() { 4 } else { 3 };
+    drop(decoder);
+    source.seek(SeekFrom::Start(0)).map_err(|_| Failure::Unreadable)?;
+    let (width, height) = (header.width.div_ceil(factor), header.height.div_ceil(factor));
+    let pixels = u64::from(width) * u64::from(height);
+    // Two rows of the decoder, of at most 8 bytes a pixel.
+    let cost = pixels * channels + u64::from(header.width) * 16 + resized_bytes(width, height, channels);
+    if cost > most {
+        return Ok(measured(&header));
+    }
+    let _share = budget.take(cost);
+    let limit = usize::try_from(most).unwrap_or(usize::MAX);
+    let Some(small) = rows::read(BufReader::new(source), factor, limit) else { return Ok(measured(&header)) };
+    let kind = if small.has_alpha { PixelType::U8x4 } else { PixelType::U8x3 };
+    let pixels = Pixels { width: small.width, height: small.height, kind, bytes: small.bytes };
+    Ok(finished(&header, pixels, length))
 }
 
 /// A GIF counts as animated whatever it is: nothing tells without decoding it, and few others are made today.
@@ -151,19 +186,17 @@ fn webp<R: Read + Seek>(source: &mut R) -> Result<(WebPDecoder<BufReader<&mut R>
 }
 
 /// The figures of what the library `image` decodes, of which it decodes the first frame. `working` is what the decoder takes
-/// for itself, by the number of pixels.
+/// for itself, by the number of pixels and of their channels.
 fn figures<D: ImageDecoder>(
     (mut decoder, is_animated): (D, bool),
-    working: fn(u64) -> u64,
+    working: fn(u64, u64) -> u64,
     (length, max_pixels): (u64, u64),
     budget: &Budget,
     most: u64,
 ) -> Result<Figures, Failure> {
     let (width, height) = decoder.dimensions();
     let pixels = within(width, height, max_pixels)?;
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let profile = decoder.icc_profile().ok().flatten();
-    let header = Header { width, height, orientation, profile, is_animated };
+    let header = Header::of(&mut decoder, is_animated);
     let color = decoder.color_type();
     let channels = if color.has_alpha() { 4 } else { 3 };
     let is_plain = matches!(color, image::ColorType::Rgb8 | image::ColorType::Rgba8);
@@ -171,14 +204,15 @@ fn figures<D: ImageDecoder>(
     // What is neither RGB nor RGBA of 8 bits is brought to that in a second buffer; some decoders have one of their own.
     let second = if is_plain { 0 } else { pixels * channels };
     // What is taken to decode is free again when the thumbnails are made.
-    let cost = bytes + (second + working(pixels)).max(resized_bytes(width, height, channels));
+    let cost = bytes + (second + working(pixels, channels)).max(resized_bytes(width, height, channels));
     if cost > most {
         return Ok(measured(&header));
     }
     let _share = budget.take(cost);
     let Some(bytes) = decoded(decoder, is_plain, cost) else { return Ok(measured(&header)) };
     let kind = if channels == 4 { PixelType::U8x4 } else { PixelType::U8x3 };
-    Ok(finished(&header, Pixels { width, height, kind, bytes }, length))
+    let Some(pixels) = multiplied(Pixels { width, height, kind, bytes }) else { return Ok(measured(&header)) };
+    Ok(finished(&header, pixels, length))
 }
 
 /// All pixels, as RGB or RGBA of 8 bits.
@@ -316,7 +350,7 @@ fn is_on_its_side(orientation: Orientation) -> bool {
 fn finished(header: &Header, pixels: Pixels, length: u64) -> Figures {
     let mut figures = measured(header);
     let picture = figures.picture.clone();
-    let Some(mut pixels) = multiplied(pixels) else { return figures };
+    let mut pixels = pixels;
     for slot in Picture::SLOTS.iter().rev().copied() {
         let narrower = Picture::SLOTS.iter().rev().find(|other| **other < slot);
         if narrower.is_some_and(|narrower| *narrower >= picture.width) {

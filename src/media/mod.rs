@@ -7,6 +7,7 @@ mod budget;
 mod clean;
 mod figures;
 mod jpeg;
+mod rows;
 mod spool;
 
 use crate::domain::post::{MediaFile, Picture};
@@ -49,7 +50,7 @@ const TYPES: [(&str, &str); 17] = [
 ];
 
 /// Memory in bytes that all pictures that are being decoded may take together, so that a whole import stays under 100 MiB.
-const MEMORY: u64 = 48 << 20;
+const MEMORY: u64 = 40 << 20;
 /// Bytes of a file that are handed to the object store at once.
 const PART: usize = 8 << 20;
 /// Bytes of a file that are read at once while it is served.

@@ -348,11 +348,14 @@ fn a_see_through_picture_stays_see_through_and_its_edges_keep_their_colour() {
         let grain = (x.wrapping_mul(31) ^ y.wrapping_mul(17)).to_le_bytes()[0] & 31;
         if x < 650 { image::Rgba([220 + grain, 0, 0, 255]) } else { image::Rgba([0, 255, grain, 0]) }
     });
-    let (file, _) = keep(&store, &encoded(&DynamicImage::ImageRgba8(see_through), ImageFormat::Png));
-    let thumbnail = thumbnail(&store, &file, 600).into_rgba8();
-    assert_eq!((thumbnail.get_pixel(10, 50)[3], thumbnail.get_pixel(590, 50)[3]), (255, 0));
-    let red = thumbnail.get_pixel(10, 50);
-    assert!(red[0] > 200 && red[1] < 40, "{red:?}");
+    let large = DynamicImage::ImageRgba8(see_through).resize_exact(2605, 801, image::imageops::FilterType::Nearest);
+    for picture in [&large, &large.crop_imm(0, 0, 2399, 800)] {
+        let (file, _) = keep(&store, &encoded(picture, ImageFormat::Png));
+        let thumbnail = thumbnail(&store, &file, 600).into_rgba8();
+        assert_eq!((thumbnail.get_pixel(10, 50)[3], thumbnail.get_pixel(590, 50)[3]), (255, 0));
+        let red = thumbnail.get_pixel(10, 50);
+        assert!(red[0] > 200 && red[1] < 40, "{red:?}");
+    }
 }
 
 #[test]
@@ -366,8 +369,12 @@ fn depths_and_greys_of_every_kind_are_understood() {
         DynamicImage::ImageRgba16(colours.to_rgba16()),
     ];
     for picture in &pictures {
-        let (file, _) = keep(&store, &encoded(picture, ImageFormat::Png));
-        assert!(file.picture.unwrap().blurhash.is_some(), "{:?}", picture.color());
+        for picture in [picture, &picture.resize_exact(2401, 1031, image::imageops::FilterType::Nearest)] {
+            let (file, _) = keep(&store, &encoded(picture, ImageFormat::Png));
+            let figures = file.picture.unwrap();
+            assert_eq!((figures.width, figures.height), (picture.width(), picture.height()));
+            assert!(figures.blurhash.is_some(), "{:?}", picture.color());
+        }
     }
     let (file, _) = keep(&store, &encoded(&pictures[0], ImageFormat::Jpeg));
     assert!(file.picture.unwrap().blurhash.is_some(), "a grey JPEG");

@@ -71,6 +71,12 @@ impl Header {
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
         Header { width, height, orientation, profile: decoder.icc_profile().ok().flatten(), is_animated }
     }
+
+    /// Bytes that it takes to encode the widest thumbnail.
+    fn encoding_bytes(&self, channels: u64) -> u64 {
+        let (width, height) = measured(self).picture.thumbnail_size(WIDEST);
+        encoding_bytes(width, height, channels)
+    }
 }
 
 /// Measure a picture, decode it if `budget` has room for it, and make its thumbnails. Blocking.
@@ -134,12 +140,13 @@ fn png_figures<R: Read + Seek>(
     if cost > most {
         return Ok(measured(&header));
     }
+    let cost = cost.max(header.encoding_bytes(channels).min(most));
     let _share = budget.take(cost);
     let limit = usize::try_from(most).unwrap_or(usize::MAX);
     let Some(small) = rows::read(BufReader::new(source), factor, limit) else { return Ok(measured(&header)) };
     let kind = if small.has_alpha { PixelType::U8x4 } else { PixelType::U8x3 };
     let pixels = Pixels { width: small.width, height: small.height, kind, bytes: small.bytes };
-    Ok(finished(&header, pixels, length))
+    Ok(finished(&header, pixels, length, cost))
 }
 
 /// A GIF counts as animated whatever it is: nothing tells without decoding it, and few others are made today.
@@ -208,11 +215,12 @@ fn figures<D: ImageDecoder>(
     if cost > most {
         return Ok(measured(&header));
     }
+    let cost = cost.max(header.encoding_bytes(channels).min(most));
     let _share = budget.take(cost);
     let Some(bytes) = decoded(decoder, is_plain, cost) else { return Ok(measured(&header)) };
     let kind = if channels == 4 { PixelType::U8x4 } else { PixelType::U8x3 };
     let Some(pixels) = multiplied(Pixels { width, height, kind, bytes }) else { return Ok(measured(&header)) };
-    Ok(finished(&header, pixels, length))
+    Ok(finished(&header, pixels, length, cost))
 }
 
 /// All pixels, as RGB or RGBA of 8 bits.
@@ -268,13 +276,14 @@ fn jpeg_figures<R: Read + Seek>(
     if cost > most {
         return Ok(measured(&header));
     }
+    let cost = cost.max(header.encoding_bytes(3).min(most));
     let _share = budget.take(cost);
     decoder.set_max_decoding_buffer_size(usize::try_from(cost).unwrap_or(usize::MAX));
     let Ok(bytes) = decoder.decode() else { return Ok(measured(&header)) };
     let Some(bytes) = decoder.info().and_then(|info| as_rgb(info.pixel_format, bytes)) else {
         return Ok(measured(&header));
     };
-    Ok(finished(&header, Pixels { width, height, kind: PixelType::U8x3, bytes }, length))
+    Ok(finished(&header, Pixels { width, height, kind: PixelType::U8x3, bytes }, length, cost))
 }
 
 /// The size to ask the JPEG decoder for, so that what comes is as wide as the widest thumbnail, or whole.
@@ -304,11 +313,18 @@ fn as_rgb(format: jpeg_decoder::PixelFormat, bytes: Vec<u8>) -> Option<Vec<u8>> 
 }
 
 /// Bytes that the widest thumbnail takes while it is made, beside the picture that it is made from: one that is narrow and
-/// still as high, and the result. What comes after that comes when the picture itself is gone, and is smaller.
+/// still as high, and the result. What comes after that comes when the picture itself is gone; see [`encoding_bytes`].
 fn resized_bytes(width: u32, height: u32, channels: u64) -> u64 {
     let (width, height) = (u64::from(width), u64::from(height));
     let narrow = u64::from(WIDEST).min(width);
     channels * narrow * (height + (height * narrow / width.max(1)).min(u64::from(MAX_SIDE)))
+}
+
+/// Bytes that it takes to encode a thumbnail of this size: its pixels, the same turned, and what libwebp takes, which is
+/// much for transparency, because that is encoded without loss.
+fn encoding_bytes(width: u32, height: u32, channels: u64) -> u64 {
+    let own = if channels == 4 { 30 } else { 2 };
+    u64::from(width) * u64::from(height) * (2 * channels + own)
 }
 
 fn limits(bytes: u64) -> Limits {
@@ -346,8 +362,8 @@ fn is_on_its_side(orientation: Orientation) -> bool {
 }
 
 /// Thumbnails and blurhash. A thumbnail that saves less than a quarter of the file is not worth its place, unless it
-/// stands for something that moves.
-fn finished(header: &Header, pixels: Pixels, length: u64) -> Figures {
+/// stands for something that moves. One that takes more than `most` bytes to encode is left out.
+fn finished(header: &Header, pixels: Pixels, length: u64, most: u64) -> Figures {
     let mut figures = measured(header);
     let picture = figures.picture.clone();
     let mut pixels = pixels;
@@ -361,7 +377,11 @@ fn finished(header: &Header, pixels: Pixels, length: u64) -> Figures {
             continue;
         }
         let Some(small) = resized(&pixels, raw_size(header, width, height)) else { continue };
-        pixels = small;
+        pixels = without_opacity(small);
+        let channels = if pixels.kind == PixelType::U8x4 { 4 } else { 3 };
+        if encoding_bytes(width, height, channels) > most {
+            continue;
+        }
         let Some(webp) = encoded(&pixels, header) else { continue };
         if header.is_animated || webp.len() as u64 * 4 < length * 3 {
             figures.thumbnails.push((slot, webp));
@@ -386,6 +406,15 @@ fn resized(pixels: &Pixels, (width, height): (u32, u32)) -> Option<Pixels> {
     let mut small = Image::new(width, height, pixels.kind);
     Resizer::new().resize(&source, &mut small, &ResizeOptions::new().use_alpha(false)).ok()?;
     Some(Pixels { width, height, kind: pixels.kind, bytes: small.into_vec() })
+}
+
+/// The same without a fourth channel that says nothing: many a picture could be transparent and is not.
+fn without_opacity(pixels: Pixels) -> Pixels {
+    if pixels.kind != PixelType::U8x4 || pixels.bytes.chunks_exact(4).any(|pixel| pixel[3] != u8::MAX) {
+        return pixels;
+    }
+    let bytes = pixels.bytes.chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
+    Pixels { kind: PixelType::U8x3, bytes, ..pixels }
 }
 
 /// Multiply the colours by how opaque they are, in place.

@@ -8,16 +8,22 @@ use url::Url;
 pub enum Format {
     /// A Hugo page bundle, one folder a thread, as the first Mastodon-to-Hugo converters wrote it.
     HugoBundle,
+    /// The archive that Mastodon hands out: zip, tar.gz, unpacked, or its `outbox.json` alone.
+    Mastodon,
+    /// The backup that Pleroma and Akkoma hand out: the same shape without media.
+    Pleroma,
 }
 
 impl Format {
     /// Every format, for messages and for reading a stored name.
-    pub const ALL: [Format; 1] = [Format::HugoBundle];
+    pub const ALL: [Format; 3] = [Format::HugoBundle, Format::Mastodon, Format::Pleroma];
 
     /// The name in the database, in `--json` and in messages.
     pub fn name(self) -> &'static str {
         match self {
             Format::HugoBundle => "hugo-bundle",
+            Format::Mastodon => "mastodon",
+            Format::Pleroma => "pleroma",
         }
     }
 
@@ -26,11 +32,12 @@ impl Format {
         Format::ALL.into_iter().find(|format| format.name() == name)
     }
 
-    /// How much a format tells about a post. Live sources and Mastodon archives will rank 40, a Hugo bundle 30,
+    /// How much a format tells about a post. Live sources will rank 40 like Mastodon archives; a Hugo bundle 30,
     /// a generic page 20, a day file 10.
     pub fn rank(self) -> u8 {
         match self {
             Format::HugoBundle => 30,
+            Format::Mastodon | Format::Pleroma => 40,
         }
     }
 }
@@ -175,7 +182,7 @@ impl MediaKind {
 }
 
 /// A picture, film or sound that a source post refers to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SourceMedia {
     /// What the source wrote: a path beside the post, or an absolute URL.
     pub reference: String,
@@ -183,6 +190,150 @@ pub struct SourceMedia {
     pub kind: MediaKind,
     /// The alternative text.
     pub alt: Option<String>,
+    /// What richer sources tell about the file.
+    pub told: MediaTold,
+}
+
+/// What a source tells about a media file besides where it is. Not checked against the file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MediaTold {
+    /// Its media type.
+    pub media_type: Option<String>,
+    /// Width and height in pixels.
+    pub size: Option<(u32, u32)>,
+    /// The point to keep in view: x and y from -1 to 1, the middle being 0.
+    pub focal_point: Option<(f64, f64)>,
+    /// A blurred picture of it, in the blurhash notation.
+    pub blurhash: Option<String>,
+    /// How long it plays, an ISO 8601 duration.
+    pub duration: Option<String>,
+    /// Where a still picture of it is: a path in the archive, or a URL.
+    pub icon: Option<String>,
+}
+
+/// What sort of object a post is at its source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SourceKind {
+    /// A short text, as nearly everything is.
+    #[default]
+    Note,
+    /// A poll.
+    Question,
+    /// An object of another type: `Article`, `Page`, `Video`, `Audio`, `Event` or `Image`.
+    Other(String),
+    /// Somebody else's post, or one's own, passed on: the id of that object. Has no text of its own.
+    Boost(String),
+}
+
+/// One possible answer of a poll.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PollOption {
+    /// Its text.
+    pub name: String,
+    /// Votes for it; `None` where the source does not tell.
+    pub votes: Option<u64>,
+}
+
+/// A poll as it stood when it was archived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Poll {
+    /// Whether one voter may choose several options.
+    pub multiple: bool,
+    /// The options in order.
+    pub options: Vec<PollOption>,
+    /// When voting ends or ended.
+    pub ends: Option<DateTime<Utc>>,
+    /// When it was closed, if it was.
+    pub closed: Option<DateTime<Utc>>,
+    /// How many people voted.
+    pub voters: Option<u64>,
+}
+
+/// A person that a post names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mention {
+    /// The person's id or profile.
+    pub href: String,
+    /// As the source writes it: `@ann@host.example`.
+    pub name: String,
+}
+
+/// A custom emoji that a text uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Emoji {
+    /// With its colons: `:blobcat:`.
+    pub shortcode: String,
+    /// Where its picture is or was, if the source tells.
+    pub url: Option<String>,
+}
+
+/// How often others reacted, as far as the source tells. Numbers only: no actor is ever invented.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Likes.
+    pub likes: Option<u64>,
+    /// Boosts.
+    pub boosts: Option<u64>,
+    /// Replies.
+    pub replies: Option<u64>,
+}
+
+/// What richer sources tell about a post beyond text, date and media. Empty for those that do not.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Told {
+    /// What sort of object it is.
+    pub kind: SourceKind,
+    /// Its title: articles and events have one.
+    pub title: Option<String>,
+    /// The text as raw HTML by language (BCP 47), where the source tells several; the first is the main one.
+    pub languages: Vec<(String, String)>,
+    /// People whom it names.
+    pub mentions: Vec<Mention>,
+    /// Custom emoji in its text, its warning and its poll.
+    pub emoji: Vec<Emoji>,
+    /// Its poll.
+    pub poll: Option<Poll>,
+    /// The id of the object that it quotes.
+    pub quote: Option<String>,
+    /// The id of the object that it answers, whether we have that or not.
+    pub answers: Option<String>,
+    /// The conversation's id at the source.
+    pub conversation: Option<String>,
+    /// Reactions at the time of the archive.
+    pub totals: Totals,
+}
+
+/// Who an archive is from, as it tells itself. Nothing in it is trusted yet.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SourceProfile {
+    /// The account at its own server.
+    pub author: Option<Author>,
+    /// Its ActivityPub id.
+    pub actor: Option<String>,
+    /// Display name, plain text.
+    pub name: String,
+    /// Bio as raw HTML.
+    pub summary_html: String,
+    /// Rows of the profile's table: name, and value as raw HTML.
+    pub fields: Vec<(String, String)>,
+    /// The avatar: a path in the archive, or a URL.
+    pub avatar: Option<String>,
+    /// The header picture, likewise.
+    pub header: Option<String>,
+    /// When the account was made at its server.
+    pub published: Option<DateTime<Utc>>,
+    /// Other ids of the same person.
+    pub also_known_as: Vec<String>,
+    /// Whether its server could suggest it to others: offered, never taken over by itself.
+    pub discoverable: bool,
+    /// Whether its posts could be indexed: offered, never taken over by itself.
+    pub indexable: bool,
+    /// Whether its server had suspended it.
+    pub suspended: bool,
+    /// Custom emoji in name, bio and fields.
+    pub emoji: Vec<Emoji>,
+    /// Liked and bookmarked posts that the archive lists; they are private, counted, and never stored.
+    pub private_lists: (u64, u64),
 }
 
 /// A post as its source tells it. Nothing in it is trusted yet: the HTML is raw, the tags are as spelled.
@@ -224,6 +375,8 @@ pub struct SourcePost {
     pub reply_to: Option<SourceKey>,
     /// Its media in order.
     pub media: Vec<SourceMedia>,
+    /// What richer sources tell beyond that.
+    pub told: Told,
     /// The source's own bytes for this post, kept for ever beside it.
     pub bytes: Vec<u8>,
     /// Which format it was read from.

@@ -7,7 +7,7 @@
 pub mod files;
 pub mod hugo;
 
-use crate::domain::source::{Format, Skipped, SourcePost};
+use crate::domain::source::{Format, Skipped, SourcePost, SourceProfile};
 use chrono::{DateTime, Utc};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -40,6 +40,11 @@ pub trait ArchiveReader: Send {
     /// The next post, or why the next one is unusable; `None` at the end.
     fn next(&mut self) -> Option<Result<SourcePost, Skipped>>;
 
+    /// Who the archive is from, where it tells.
+    fn profile(&self) -> Option<SourceProfile> {
+        None
+    }
+
     /// The bytes of a media file, by [`SourceMedia::reference`](crate::domain::source::SourceMedia::reference).
     fn media(&self, reference: &str) -> Result<Box<dyn Read + Send>, Error>;
 }
@@ -50,6 +55,6 @@ pub trait ArchiveReader: Send {
 pub fn open(path: &Path, only: Option<Format>, now: DateTime<Utc>) -> Result<Box<dyn ArchiveReader>, Error> {
     let tree = files::Tree::open(path)?;
     match only {
-        None | Some(Format::HugoBundle) => Ok(Box::new(hugo::Reader::new(tree, now))),
+        None | Some(_) => Ok(Box::new(hugo::Reader::new(tree, now))),
     }
 }

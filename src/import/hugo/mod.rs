@@ -13,7 +13,7 @@ use super::files::{File, Tree, one_line};
 use super::{ArchiveReader, Error};
 use crate::domain::snowflake::trusted_time;
 use crate::domain::source::{
-    DateOrigin, Format, PostLink, Skipped, SourceAudience, SourceKey, SourceMedia, SourcePost,
+    DateOrigin, Format, MediaTold, PostLink, Skipped, SourceAudience, SourceKey, SourceMedia, SourcePost, Told,
 };
 use body::{Body, Section};
 use chrono::{DateTime, Datelike, Duration, Timelike, Utc};
@@ -224,7 +224,9 @@ impl<'a> Page<'a> {
             };
             match media.iter_mut().find(|known| known.reference == reference) {
                 Some(known) => known.alt = known.alt.take().or(embed.alt),
-                None => media.push(SourceMedia { reference, kind: embed.kind, alt: embed.alt }),
+                None => {
+                    media.push(SourceMedia { reference, kind: embed.kind, alt: embed.alt, told: MediaTold::default() })
+                }
             }
         }
         Content { words: markup::words(&html), html, media }
@@ -286,6 +288,7 @@ impl<'a> Page<'a> {
             language: None,
             reply_to,
             media: content.media,
+            told: Told::default(),
             bytes: self.bytes(is_first, section),
             format: Format::HugoBundle,
             reader_version: READER_VERSION,

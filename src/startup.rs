@@ -5,7 +5,7 @@ use crate::domain::urls::DomainUrls;
 use crate::federation::keys::Vault;
 use crate::http;
 use crate::media::MediaStore;
-use crate::operations::{App, domains};
+use crate::operations::{App, domains, private};
 use crate::postgres::{self, PrivatePostgres};
 use crate::store::Store;
 use anyhow::Context;
@@ -90,6 +90,7 @@ pub async fn open_unchecked(settings: &Settings) -> anyhow::Result<(App, Databas
         store: Store::connect(&database.url, settings.database.pool_size)?,
         media: MediaStore::new(&data_dir.join("media")),
         vault,
+        private: private::Files::new(&data_dir.join("private")),
     };
     Ok((app, database))
 }

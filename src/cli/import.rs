@@ -1,7 +1,7 @@
 //! `everpost import`: progress while it runs, a report at the end.
 
 use super::{output, parse_handle};
-use crate::domain::source::Format;
+use crate::domain::source::{Format, Skipped};
 use crate::operations::accounts;
 use crate::operations::ingest::{self, Report, Request};
 use crate::startup::Started;
@@ -39,6 +39,9 @@ pub struct Import {
     /// Do everything but write
     #[arg(long)]
     dry_run: bool,
+    /// Keep posts that were not public too: encrypted, without any address; needs secrets.key_file
+    #[arg(long)]
+    include_private: bool,
     /// Exit with 3 when anything was skipped or any media file is missing
     #[arg(long)]
     strict: bool,
@@ -67,6 +70,7 @@ impl Import {
                 FormatName::Hugo => Some(Format::HugoBundle),
             },
             dry_run: self.dry_run,
+            include_private: self.include_private,
         };
         let begun = Instant::now();
         let progress = Progress::new();
@@ -125,7 +129,6 @@ impl Progress {
 
 /// The report's fixed shape: fields may be added, never renamed.
 fn to_json(report: &Report, took: Duration) -> Value {
-    let skipped = report.skipped.iter().map(|item| json!({ "at": item.at, "reason": item.reason }));
     json!({
         "format": "hugo",
         "account": report.account,
@@ -133,12 +136,23 @@ fn to_json(report: &Report, took: Duration) -> Value {
         "created": report.created,
         "updated": report.updated,
         "unchanged": report.unchanged,
-        "skipped": skipped.collect::<Vec<_>>(),
+        "skipped": items(&report.skipped),
         "published": report.published,
         "media": { "stored": report.media_stored, "missing": report.media_missing },
         "estimated_dates": report.estimated_dates,
+        "private": {
+            "stored": report.private.stored,
+            "unchanged": report.private.unchanged,
+            "left_out": report.private.left_out,
+            "made_public": report.private.made_public,
+            "still_public": items(&report.private.still_public),
+        },
         "seconds": (took.as_secs_f64() * 1000.0).round() / 1000.0,
     })
+}
+
+fn items(items: &[Skipped]) -> Value {
+    Value::from_iter(items.iter().map(|item| json!({ "at": item.at, "reason": item.reason })))
 }
 
 fn print(report: &Report, dry_run: bool, took: Duration) {
@@ -153,11 +167,24 @@ fn print(report: &Report, dry_run: bool, took: Duration) {
     println!("  media missing    {:>7}", report.media_missing);
     println!("  estimated dates  {:>7}", report.estimated_dates);
     println!("  published        {:>7}", report.published);
-    for item in report.skipped.iter().take(SHOWN) {
-        println!("  skipped {}: {}", item.at, item.reason);
+    let private = &report.private;
+    println!("  private left out {:>7}", private.left_out);
+    if private.stored + private.unchanged > 0 {
+        println!("  private stored   {:>7}  and {} unchanged", private.stored, private.unchanged);
     }
-    if report.skipped.len() > SHOWN {
-        println!("  … and {} more; --json names them all", report.skipped.len() - SHOWN);
+    if private.made_public > 0 {
+        println!("  now public       {:>7}", private.made_public);
+    }
+    print_items("still public", &private.still_public);
+    print_items("skipped", &report.skipped);
+}
+
+fn print_items(word: &str, items: &[Skipped]) {
+    for item in items.iter().take(SHOWN) {
+        println!("  {word} {}: {}", item.at, item.reason);
+    }
+    if items.len() > SHOWN {
+        println!("  … and {} more; --json names them all", items.len() - SHOWN);
     }
 }
 

@@ -7,6 +7,7 @@ mod domains;
 mod import;
 mod output;
 mod posts;
+mod private;
 
 use crate::config::{self, Settings, Sources};
 use crate::operations::{self, App};
@@ -94,7 +95,7 @@ impl AccountFlag {
 
 /// Parse the arguments, run the command, and say how it ended.
 pub fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse().and_then(Cli::checked) {
         Ok(cli) => cli,
         Err(error) => {
             // Printing fails only when nobody listens any more.
@@ -112,6 +113,16 @@ pub fn run() -> ExitCode {
                 _ => ExitCode::FAILURE,
             }
         }
+    }
+}
+
+impl Cli {
+    /// Look at what a parser of single arguments cannot see.
+    fn checked(self) -> Result<Cli, clap::Error> {
+        if let Command::Post(command) = &self.command {
+            command.check()?;
+        }
+        Ok(self)
     }
 }
 

@@ -8,6 +8,7 @@
 pub mod account;
 pub mod ids;
 pub mod post;
+pub mod private;
 pub mod settings;
 pub mod snowflake;
 pub mod source;

@@ -1,6 +1,7 @@
 //! An archive's posts → stored posts, from anywhere, batch by batch.
 
 use super::prepare::prepare;
+use super::private::{self, Hidden, Keeper};
 use super::target::{self, Survey, Target, handle_of, same_author};
 use super::{App, Error, blocking};
 use crate::domain::account::Handle;
@@ -10,7 +11,8 @@ use crate::import::{self, ArchiveReader};
 use crate::store::ingest::Stored;
 use chrono::{DateTime, Utc};
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Posts in a batch: one transaction. Memory is bounded by a batch, which also ends at [`BATCH_BYTES`].
 const BATCH: usize = 100;
@@ -30,9 +32,11 @@ pub struct Request {
     pub format: Option<Format>,
     /// Everything but writing.
     pub dry_run: bool,
+    /// Whether posts that are not public are kept too, sealed; else they are left out.
+    pub include_private: bool,
 }
 
-/// What an import came to. `read` = created + updated + unchanged + skipped.
+/// What an import came to. `read` = created + updated + unchanged + skipped + private stored, unchanged and left out.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
     /// The account's handle.
@@ -55,7 +59,12 @@ pub struct Report {
     pub media_missing: u64,
     /// Posts whose date is an estimate.
     pub estimated_dates: u64,
+    /// Posts that are not public; `skipped` has none of them, unless one could not be sealed.
+    pub private: private::Tally,
 }
+
+/// Opens one of a request's paths. Each is opened twice and has to tell the same both times.
+pub type Open = dyn Fn(&Path) -> Result<Box<dyn ArchiveReader>, import::Error> + Send + Sync;
 
 /// What one import keeps in mind from batch to batch.
 #[derive(Default)]
@@ -71,25 +80,45 @@ struct Run {
     would_list: i64,
     /// The hash of every file that was stored.
     files: HashSet<String>,
+    /// Posts of the batch that are not public.
+    hidden: Vec<Hidden>,
 }
 
 /// A post's key, and the key of what it answers.
 type Place = (SourceKey, Option<SourceKey>);
 
+/// What became of a source post that may come in.
+enum Prepared {
+    /// To be stored where everyone can read it.
+    Public(Box<NewPost>),
+    /// Not for everyone.
+    Hidden(Place, Hidden),
+    /// Not to be stored.
+    Skipped(Place, Skipped),
+}
+
 impl Run {
     /// What can be stored of a batch. What answers a post that cannot be stored answers that one's parent instead, so
     /// that a thread goes on around a gap.
-    fn keep(&mut self, prepared: Vec<Result<NewPost, (Place, Skipped)>>) -> Vec<NewPost> {
+    fn keep(&mut self, prepared: Vec<Prepared>) -> Vec<NewPost> {
         let mut batch = Vec::with_capacity(prepared.len());
         for item in prepared {
-            match item {
-                Ok(post) => batch.push(NewPost { reply_to: self.around_gaps(post.reply_to.clone()), ..post }),
-                Err(((key, reply_to), skipped)) => {
-                    let parent = self.around_gaps(reply_to);
-                    self.left_out.insert(key, parent);
-                    self.report.skipped.push(skipped);
+            let (key, reply_to) = match item {
+                Prepared::Public(post) => {
+                    batch.push(NewPost { reply_to: self.around_gaps(post.reply_to.clone()), ..*post });
+                    continue;
                 }
-            }
+                Prepared::Hidden(place, hidden) => {
+                    self.hidden.push(hidden);
+                    place
+                }
+                Prepared::Skipped(place, skipped) => {
+                    self.report.skipped.push(skipped);
+                    place
+                }
+            };
+            let parent = self.around_gaps(reply_to);
+            self.left_out.insert(key, parent);
         }
         batch
     }
@@ -129,7 +158,20 @@ pub async fn ingest(
     now: DateTime<Utc>,
     progress: &(dyn Fn(u64, Option<u64>) + Sync),
 ) -> Result<Report, Error> {
-    let survey = survey(request, now).await?;
+    let format = request.format;
+    ingest_from(app, request, Arc::new(move |path: &Path| import::open(path, format, now)), now, progress).await
+}
+
+/// The same from readers that `open` gives.
+pub async fn ingest_from(
+    app: &App,
+    request: &Request,
+    open: Arc<Open>,
+    now: DateTime<Utc>,
+    progress: &(dyn Fn(u64, Option<u64>) + Sync),
+) -> Result<Report, Error> {
+    private::refuse_without_key(app, request.include_private)?;
+    let survey = survey(request, open.clone()).await?;
     if survey.posts == 0 {
         return Err(nothing_readable(request, &survey));
     }
@@ -143,9 +185,14 @@ pub async fn ingest(
         }
         target = Target::Account(Box::new(target::claim(app, request, &survey, *account, now).await?));
     }
+    let account = match &target {
+        Target::Account(account) => Some(account.id),
+        Target::WouldBe(_) => None,
+    };
+    let keeper = Keeper::begin(app, account, request.include_private, request.dry_run).await?;
     for path in &request.paths {
-        let (path, format) = (path.clone(), request.format);
-        let mut reader = blocking(move || import::open(&path, format, now)).await?.map_err(unreadable)?;
+        let (path, open) = (path.clone(), open.clone());
+        let mut reader = blocking(move || open(&path)).await?.map_err(unreadable)?;
         loop {
             let (back, items) = blocking(move || read_batch(reader)).await?;
             reader = back;
@@ -155,23 +202,36 @@ pub async fn ingest(
             run.report.read += items.len() as u64;
             let (fresh, skipped) = admit(items, request, &target, &mut run.seen);
             run.report.skipped.extend(skipped);
+            let mut public: Vec<SourceKey> =
+                fresh.iter().filter(|post| private::is_public(post)).map(|post| post.key.clone()).collect();
+            let hiding = keeper.look_up(&fresh).await?;
             let fresh = leave_unchanged(app, &target, fresh, &mut run.report).await?;
             let (media, keep) = (app.media.clone(), !request.dry_run);
             let (back, prepared) = blocking(move || {
                 let prepare = |post: SourcePost| {
                     let place = (post.key.clone(), post.reply_to.clone());
-                    prepare(post, reader.as_ref(), &media, keep, now).map_err(|skipped| (place, skipped))
+                    if !private::is_public(&post) {
+                        return Prepared::Hidden(place, hiding.prepare(post, reader.as_ref()));
+                    }
+                    match prepare(post, reader.as_ref(), &media, keep, now) {
+                        Ok(post) => Prepared::Public(Box::new(post)),
+                        Err(skipped) => Prepared::Skipped(place, skipped),
+                    }
                 };
-                let prepared: Vec<Result<NewPost, (Place, Skipped)>> = fresh.into_iter().map(prepare).collect();
+                let prepared: Vec<Prepared> = fresh.into_iter().map(prepare).collect();
                 (reader, prepared)
             })
             .await?;
             reader = back;
             let batch = run.keep(prepared);
             write(app, &target, &batch, request.dry_run, now, &mut run).await?;
+            keeper.write(std::mem::take(&mut run.hidden), now, &mut run.report).await?;
+            public.retain(|key| !run.left_out.contains_key(key));
+            keeper.let_go(&public, &mut run.report.private).await?;
             progress(run.report.read, Some(survey.items()));
         }
     }
+    keeper.finish().await?;
     if let Some(lock) = lock {
         lock.release().await?;
     }
@@ -198,12 +258,12 @@ fn nothing_readable(request: &Request, survey: &Survey) -> Error {
     ))
 }
 
-async fn survey(request: &Request, now: DateTime<Utc>) -> Result<Survey, Error> {
+async fn survey(request: &Request, open: Arc<Open>) -> Result<Survey, Error> {
     let request = request.clone();
     blocking(move || {
         let mut survey = Survey::default();
         for path in &request.paths {
-            let mut reader = import::open(path, request.format, now).map_err(unreadable)?;
+            let mut reader = open(path).map_err(unreadable)?;
             while let Some(item) = reader.next() {
                 match item {
                     Ok(post) => survey.note(post),
@@ -268,6 +328,7 @@ fn admit(
 }
 
 /// Count what stands here exactly as it is in the source, and pass on the rest: its media need not be read.
+/// Posts that are not public are passed on, for what stands here is not them.
 async fn leave_unchanged(
     app: &App,
     target: &Target,
@@ -275,15 +336,17 @@ async fn leave_unchanged(
     report: &mut Report,
 ) -> Result<Vec<SourcePost>, Error> {
     let Target::Account(account) = target else { return Ok(posts) };
-    let keys: Vec<&str> = posts.iter().map(|post| post.key.0.as_str()).collect();
+    let keys: Vec<&str> =
+        posts.iter().filter(|post| private::is_public(post)).map(|post| post.key.0.as_str()).collect();
     let whole = app.store.list_whole_sources(account.id, &keys).await?;
     let (same, fresh): (Vec<_>, Vec<_>) = posts.into_iter().partition(|post| {
         let sha256 = openssl::sha::sha256(&post.bytes);
-        whole.get(&post.key.0).is_some_and(|standing| {
-            standing.sha256 == sha256
-                && standing.format == post.format.name()
-                && standing.reader_version >= post.reader_version
-        })
+        private::is_public(post)
+            && whole.get(&post.key.0).is_some_and(|standing| {
+                standing.sha256 == sha256
+                    && standing.format == post.format.name()
+                    && standing.reader_version >= post.reader_version
+            })
     });
     report.unchanged += same.len() as u64;
     report.estimated_dates += same.iter().filter(|post| post.date_origin == DateOrigin::Estimated).count() as u64;

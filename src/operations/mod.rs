@@ -8,6 +8,7 @@ pub mod domains;
 pub mod ingest;
 pub mod posts;
 mod prepare;
+pub mod private;
 mod target;
 
 use crate::federation::keys::{self, Vault};
@@ -21,8 +22,10 @@ pub struct App {
     pub store: Store,
     /// The media files.
     pub media: MediaStore,
-    /// What seals private keys.
+    /// What seals private keys, and posts that are not public.
     pub vault: Vault,
+    /// The sealed media files of posts that are not public.
+    pub private: private::Files,
 }
 
 /// Why an operation did not happen.

@@ -195,6 +195,7 @@ impl Store {
             .transaction(async |connection| {
                 diesel::delete(posts::table.filter(posts::account_id.eq(id.0))).execute(connection).await?;
                 diesel::delete(contexts::table.filter(contexts::account_id.eq(id.0))).execute(connection).await?;
+                super::private::erase(connection, id).await?;
                 diesel::delete(keys::table.filter(keys::account_id.eq(id.0))).execute(connection).await?;
                 let emptied = (
                     accounts::name.eq(""),

@@ -11,6 +11,7 @@ pub mod keys;
 pub mod media;
 mod migrate;
 pub mod posts;
+pub mod private;
 mod schema;
 
 use diesel::ConnectionError;

@@ -12,6 +12,7 @@ mod import;
 mod negotiation;
 mod outside_readers;
 mod pages;
+mod private;
 mod private_postgres;
 mod public_url;
 mod readme;

@@ -23,7 +23,14 @@ fn by(user: &'static str, host: &'static str) -> Bundle {
 
 /// An import of one path.
 fn request(path: &Path) -> Request {
-    Request { paths: vec![path.to_owned()], account: None, adopt: false, format: None, dry_run: false }
+    Request {
+        paths: vec![path.to_owned()],
+        account: None,
+        adopt: false,
+        format: None,
+        dry_run: false,
+        include_private: false,
+    }
 }
 
 /// The same into an account.

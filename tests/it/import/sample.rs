@@ -11,11 +11,12 @@ const TWIN: &str = "hugo-mastodon-to-hugo-v1";
 fn thirteen_come_once(archive: &Path, handle: &str, pictures: u64) {
     let program = Program::new();
     let archive = archive.to_str().unwrap();
+    let private = json!({ "stored": 0, "unchanged": 0, "left_out": 0, "made_public": 0, "still_public": [] });
     let report = |created: u64, unchanged: u64, stored: u64, seconds: &Value| {
         json!({
             "format": "hugo", "account": handle, "read": 13, "created": created, "updated": 0, "unchanged": unchanged,
             "skipped": [], "published": 13, "media": { "stored": stored, "missing": 0 }, "estimated_dates": 0,
-            "seconds": seconds,
+            "private": private, "seconds": seconds,
         })
     };
     let first = program.json(&["import", archive, "--json"]);
@@ -124,6 +125,10 @@ fn the_json_report_has_its_keys_in_the_promised_order_and_nothing_beside_it() {
         "stored",
         "missing",
         "estimated_dates",
+        "private",
+        "left_out",
+        "made_public",
+        "still_public",
         "seconds",
     ];
     let places: Vec<usize> = keys.iter().map(|key| outcome.stdout.find(&format!("\"{key}\":")).unwrap()).collect();

@@ -8,4 +8,4 @@ mod server;
 pub use archive::{Bundle, fixture, samples, status_id};
 pub use database::TestDatabase;
 pub use program::{Outcome, Program};
-pub use server::{Answer, TestApp};
+pub use server::{Answer, TestApp, vault};

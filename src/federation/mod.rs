@@ -4,6 +4,7 @@
 //! No private key leaves [`keys`].
 
 pub mod keys;
+pub mod proof;
 pub mod signature;
 
 use activitypub_federation::config::{FederationConfig, FederationConfigBuilderError};

@@ -17,5 +17,6 @@ mod public_url;
 mod readme;
 mod schema;
 mod secrets;
+mod signatures;
 mod support;
 mod withdrawal;

@@ -1,5 +1,6 @@
 //! A post of ours, which anyone may read: public or unlisted, there is no other kind.
 
+use super::details::Details;
 use super::ids::{AccountId, ContextId, PostId};
 use super::source::{DateOrigin, Format, MediaKind, SourceAudience, SourceKey};
 use crate::text::SafeHtml;
@@ -107,6 +108,33 @@ pub struct Post {
     pub context: ContextId,
     /// Media in order, also those whose file is missing.
     pub attachments: Vec<Attachment>,
+    /// What else its source told.
+    pub details: Details,
+    /// The post of the same account that it quotes, as long as that one stands.
+    pub quoted: Option<PostId>,
+    /// When its row last changed.
+    pub changed: DateTime<Utc>,
+    /// When it first answered under a name that is for ever.
+    pub exposed: Option<DateTime<Utc>>,
+}
+
+/// A post passed on: somebody else's, or the account's own. Served only where the account's owner wants that.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Boost {
+    /// Its number.
+    pub id: PostId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// Its identity at the source.
+    pub key: SourceKey,
+    /// The id of the object that is passed on.
+    pub object: String,
+    /// That object, if it is a post of the same account that stands here.
+    pub ours: Option<PostId>,
+    /// Who sees it.
+    pub visibility: Visibility,
+    /// When it was passed on.
+    pub published: DateTime<Utc>,
     /// When its row last changed.
     pub changed: DateTime<Utc>,
     /// When it first answered under a name that is for ever.
@@ -176,6 +204,10 @@ pub struct NewPost {
     pub reply_to: Option<SourceKey>,
     /// Media in order.
     pub attachments: Vec<Attachment>,
+    /// What else its source told.
+    pub details: Details,
+    /// The id of the object that it passes on, if it is a boost; it has no text of its own then.
+    pub boost_of: Option<String>,
     /// Which reader made it.
     pub format: Format,
     /// That reader's version.

@@ -1,9 +1,10 @@
 //! A source post made ready to be stored: judged, sanitised, its media kept. The edge where all HTML is cleaned, once.
 
+use crate::domain::details::Details;
 use crate::domain::ids::PostId;
 use crate::domain::post::{Attachment, NewPost, Visibility};
 use crate::domain::snowflake;
-use crate::domain::source::{Skipped, SourcePost};
+use crate::domain::source::{Emoji, Mention, Poll, PollOption, Skipped, SourceKind, SourcePost, Told};
 use crate::import::ArchiveReader;
 use crate::media::MediaStore;
 use crate::text::SafeHtml;
@@ -26,7 +27,12 @@ pub(super) fn prepare(
 ) -> Result<NewPost, Skipped> {
     let skip = |reason: &str| Skipped { at: source.at.clone(), reason: reason.to_owned() };
     let visibility = Visibility::of(source.audience).ok_or_else(|| skip("it is not public"))?;
-    let content = SafeHtml::sanitise(&source.html);
+    let boost_of = match &source.told.kind {
+        SourceKind::Boost(object) => Some(storable(object)),
+        _ => None,
+    };
+    let content = if boost_of.is_some() { SafeHtml::default() } else { SafeHtml::sanitise(&source.html) };
+    let details = details(&source.told);
     let attachments: Vec<Attachment> = source
         .media
         .iter()
@@ -48,7 +54,8 @@ pub(super) fn prepare(
             }
         })
         .collect();
-    if content.to_plain().is_empty() && attachments.iter().all(|attachment| attachment.file.is_none()) {
+    let says = boost_of.is_some() || details.poll.is_some() || details.title.is_some() || details.quote.is_some();
+    if !says && content.to_plain().is_empty() && attachments.iter().all(|attachment| attachment.file.is_none()) {
         return Err(skip("nothing is left of it: no text, and no picture, film or sound that could be kept"));
     }
     let source_bytes = zstd::bulk::compress(&source.bytes, ZSTD_LEVEL)
@@ -75,10 +82,52 @@ pub(super) fn prepare(
         sensitive: source.sensitive,
         reply_to: source.reply_to,
         attachments,
+        details,
+        boost_of,
         format: source.format,
         reader_version: source.reader_version,
         source_bytes,
     })
+}
+
+/// What a richer source told, made safe to keep and to show.
+fn details(told: &Told) -> Details {
+    let maybe = |text: &Option<String>| text.as_deref().map(storable);
+    Details {
+        object_type: match &told.kind {
+            SourceKind::Other(name) => Some(storable(name)),
+            _ => None,
+        },
+        title: maybe(&told.title).filter(|title| !title.trim().is_empty()),
+        languages: told
+            .languages
+            .iter()
+            .filter(|_| told.languages.len() > 1)
+            .map(|(name, html)| (storable(name), SafeHtml::sanitise(html)))
+            .collect(),
+        mentions: told
+            .mentions
+            .iter()
+            .map(|who| Mention { href: storable(&who.href), name: storable(&who.name) })
+            .collect(),
+        emoji: told
+            .emoji
+            .iter()
+            .map(|emoji| Emoji { shortcode: storable(&emoji.shortcode), url: maybe(&emoji.url) })
+            .collect(),
+        poll: told.poll.as_ref().map(|poll| Poll {
+            options: poll
+                .options
+                .iter()
+                .map(|option| PollOption { name: storable(&option.name), votes: option.votes })
+                .collect(),
+            ..poll.clone()
+        }),
+        quote: maybe(&told.quote),
+        answers: maybe(&told.answers),
+        conversation: maybe(&told.conversation),
+        totals: told.totals,
+    }
 }
 
 /// Text as Postgres takes it: it has no place for U+0000.

@@ -5,6 +5,7 @@
 //! Start with `posts.rs`; writing an archive is `ingest/`.
 
 pub mod accounts;
+mod details;
 pub mod domains;
 pub mod ingest;
 pub mod keys;

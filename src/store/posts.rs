@@ -417,6 +417,8 @@ fn post(row: Row, files: Vec<AttachmentRow>, standing: &[i64]) -> Result<Post, E
         to_others: row.to_others,
         context: ContextId(row.context_id),
         attachments,
+        details: crate::domain::details::Details::default(),
+        quoted: None,
         changed: row.changed_at,
         exposed: row.exposed_at,
     })

@@ -3,6 +3,7 @@
 use crate::support::{Bundle, TestApp, fixture, status_id};
 use chrono::{DateTime, Utc};
 use everpost::domain::account::{Account, Handle};
+use everpost::domain::details::Details;
 use everpost::domain::ids::PostId;
 use everpost::domain::post::{Attachment, NewPost, Visibility};
 use everpost::domain::source::{Author, DateOrigin, Format, MediaKind, PostLink, SourceKey};
@@ -41,6 +42,8 @@ pub fn post(at: &str) -> NewPost {
         tags: Vec::new(),
         reply_to: None,
         attachments: Vec::new(),
+        details: Details::default(),
+        boost_of: None,
         format: Format::HugoBundle,
         reader_version: 1,
         source_sha256: openssl::sha::sha256(at.as_bytes()),

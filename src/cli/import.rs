@@ -176,6 +176,7 @@ fn to_json(report: &Report, took: Duration) -> Value {
             Some(Format::Pleroma) => "pleroma",
             _ => "hugo",
         },
+        "import": report.import.map(|import| import.0),
         "account": report.account,
         "read": report.read,
         "created": report.created,

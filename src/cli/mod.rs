@@ -6,6 +6,7 @@ mod accounts;
 mod doctor;
 mod domains;
 mod import;
+mod imports;
 mod media;
 mod output;
 mod posts;
@@ -45,6 +46,9 @@ enum Command {
     Migrate,
     /// Import archives; running it again changes nothing
     Import(import::Import),
+    /// List, show and undo imports
+    #[command(subcommand)]
+    Imports(imports::Command),
     /// Make, describe, publish and delete accounts
     #[command(subcommand)]
     Account(accounts::Command),
@@ -142,6 +146,7 @@ async fn command(command: Command, settings: Settings) -> anyhow::Result<ExitCod
         Command::Migrate => migrate(&settings).await?,
         Command::Config(ConfigCommand::Check(flag)) => check(&settings, flag.json)?,
         Command::Import(import) => return import.run(&open(&settings).await?, settings.import).await,
+        Command::Imports(command) => command.run(&open(&settings).await?).await?,
         Command::Account(command) => command.run(&open(&settings).await?).await?,
         Command::Post(command) => command.run(&open(&settings).await?).await?,
         Command::Media(command) => {

@@ -30,3 +30,7 @@ id!(
     /// A conversation, the number in its URL. Minted once; it goes on answering after a merge.
     ContextId
 );
+id!(
+    /// An import that was run here, in the order in which they began.
+    ImportId
+);

@@ -7,6 +7,7 @@
 
 pub mod account;
 pub mod ids;
+pub mod imports;
 pub mod post;
 pub mod settings;
 pub mod snowflake;

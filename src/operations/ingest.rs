@@ -1,11 +1,14 @@
 //! An archive's posts → stored posts, from anywhere, batch by batch.
 
+pub use super::report::Report;
+
 use super::copies::{Copies, Told};
 use super::pipeline::{Item, Place, Reading, millis};
 use super::preview::{self, Preview};
 use super::target::{self, Survey, Target, handle_of, same_author};
 use super::{App, Error, blocking};
 use crate::domain::account::Handle;
+use crate::domain::ids::ImportId;
 use crate::domain::post::{Kept, MediaFile, NewPost};
 use crate::domain::source::{DateOrigin, Format, Remark, Skipped, SourceKey, SourcePost};
 use crate::import::limits::Limits;
@@ -32,35 +35,6 @@ pub struct Request {
     pub dry_run: bool,
     /// How much of an archive is believed.
     pub limits: Limits,
-}
-
-/// What an import came to. `read` = created + updated + unchanged + skipped.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Report {
-    /// The format of the first post that was read.
-    pub format: Option<Format>,
-    /// The account's handle.
-    pub account: String,
-    /// Items found.
-    pub read: u64,
-    /// Posts that are new.
-    pub created: u64,
-    /// Posts that were there and changed.
-    pub updated: u64,
-    /// Posts that were there already.
-    pub unchanged: u64,
-    /// Items left out, each with place and reason.
-    pub skipped: Vec<Skipped>,
-    /// What came in and is not quite as it was.
-    pub notes: Vec<Remark>,
-    /// Posts that the outbox shows now.
-    pub published: u64,
-    /// Media files stored for what was created or updated, each counted once.
-    pub media_stored: u64,
-    /// Media files that posts refer to and that could not be had.
-    pub media_missing: u64,
-    /// Posts whose date is an estimate.
-    pub estimated_dates: u64,
 }
 
 /// A text by its hash: what an import keeps of every post must stay small, for there may be millions.
@@ -98,6 +72,8 @@ struct Ready {
 #[derive(Default)]
 struct Run {
     report: Report,
+    /// What is noted on every post that it writes; `None` in a dry run.
+    import: Option<ImportId>,
     /// What a dry run would have written under each key.
     told: HashMap<u128, Told>,
     /// What a dry run would have made, so that later batches find what they answer.
@@ -196,7 +172,11 @@ pub async fn ingest_watched(
         if !request.dry_run {
             lock = Some(app.store.lock_import(account.id).await?);
         }
-        target = Target::Account(Box::new(target::claim(app, request, &survey, *account, now).await?));
+        let account = target::claim(app, request, &survey, *account, now).await?;
+        if let (false, Some(format)) = (request.dry_run, survey.format) {
+            run.import = Some(app.store.begin_import(account.id, &shown(&request.paths), format, now).await?);
+        }
+        target = Target::Account(Box::new(account));
     }
     // While a batch is written the next is made ready, and the one after that is read.
     let (sender, mut batches) = mpsc::channel(1);
@@ -219,18 +199,22 @@ pub async fn ingest_watched(
     ((times.read, times.ready), times.write) = tokio::try_join!(making, writing)?;
     let Times { survey: survey_ms, read: read_ms, ready: ready_ms, write: write_ms } = times;
     tracing::info!(survey_ms, read_ms, ready_ms, write_ms, "what the stages of the import took");
-    if let Some(lock) = lock {
-        lock.release().await?;
-    }
-    if !request.dry_run {
-        app.forget_media().await?;
-    }
     let listed = match &target {
         Target::Account(account) => app.store.count_listed(account.id).await?,
         Target::WouldBe(_) => 0,
     };
     run.report.published = u64::try_from(listed + run.would_list).unwrap_or_default();
     run.report.media_stored = run.files.len() as u64;
+    if let Some(import) = run.import {
+        app.store.finish_import(import, &run.report.counts()).await?;
+    }
+    run.report.import = run.import;
+    if let Some(lock) = lock {
+        lock.release().await?;
+    }
+    if !request.dry_run {
+        app.forget_media().await?;
+    }
     Ok(run.report)
 }
 
@@ -282,7 +266,7 @@ async fn make_ready(
 
 /// Nothing came out of the archive at all: what Everpost reads, and what was wrong with the first items.
 fn nothing_readable(request: &Request, survey: &Survey) -> Error {
-    let paths: Vec<String> = request.paths.iter().map(|path| path.display().to_string()).collect();
+    let paths = shown(&request.paths);
     let wrong = survey.wrong.iter().map(|item| format!("\n  {}: {}", item.at, item.reason)).collect::<String>();
     Error::NothingReadable(format!(
         "nothing readable was found in {}. Everpost reads the archives that Mastodon, Pleroma and Akkoma hand out: a zip or \
@@ -292,6 +276,11 @@ fn nothing_readable(request: &Request, survey: &Survey) -> Error {
          `original_url`, `syndication` or the like. docs/importing.md has the whole list.{wrong}",
         paths.join(" ")
     ))
+}
+
+/// Paths as messages show them.
+fn shown(paths: &[PathBuf]) -> Vec<String> {
+    paths.iter().map(|path| path.display().to_string()).collect()
 }
 
 async fn survey(request: &Request, now: DateTime<Utc>) -> Result<Survey, Error> {
@@ -426,7 +415,7 @@ async fn write_part(
     let told: Vec<Kept> = if dry_run { batch.iter().filter_map(told).collect() } else { Vec::new() };
     let stored = match target {
         _ if !told.is_empty() => Stored { kept: told, ..Stored::default() },
-        Target::Account(account) => app.store.ingest(account.id, batch, dry_run, now).await?,
+        Target::Account(account) => app.store.ingest(account.id, batch, run.import, now).await?,
         Target::WouldBe(_) => {
             let kept = batch.iter().map(|post| Kept::Created(post.preferred_id)).collect();
             Stored { kept, ..Stored::default() }

@@ -6,12 +6,14 @@
 pub mod accounts;
 mod copies;
 pub mod domains;
+pub mod imports;
 pub mod ingest;
 pub mod media;
 mod pipeline;
 pub mod posts;
 mod prepare;
 pub mod preview;
+pub mod report;
 mod target;
 
 use crate::federation::keys::{self, Vault};

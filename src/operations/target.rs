@@ -3,7 +3,7 @@
 use super::ingest::Request;
 use super::{App, Error, accounts, domains};
 use crate::domain::account::{Account, AccountState, Handle};
-use crate::domain::source::{Author, Skipped, SourcePost};
+use crate::domain::source::{Author, Format, Skipped, SourcePost};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 
@@ -16,6 +16,8 @@ const SHOWN: usize = 3;
 #[derive(Debug, Default)]
 pub(super) struct Survey {
     pub(super) posts: u64,
+    /// Of the first post.
+    pub(super) format: Option<Format>,
     skipped: u64,
     /// The first items that could not be read.
     pub(super) wrong: Vec<Skipped>,
@@ -28,6 +30,7 @@ impl Survey {
     /// Take in what one post tells.
     pub(super) fn note(&mut self, post: SourcePost) {
         self.posts += 1;
+        self.format = self.format.or(Some(post.format));
         if self.actor.is_none() {
             let stated = post.object_id.as_deref().filter(|_| post.object_id_stated && post.author.is_some());
             self.actor = stated.and_then(actor_of);

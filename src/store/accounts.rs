@@ -200,12 +200,13 @@ impl Store {
 
     /// Take everything of an account away but its row, which keeps the handle from being given again.
     pub async fn erase_account(&self, id: AccountId, now: DateTime<Utc>) -> Result<(), Error> {
-        use super::schema::{contexts, keys};
+        use super::schema::{contexts, imports, keys};
         let mut connection = self.connection().await?;
         connection
             .transaction(async |connection| {
                 diesel::delete(posts::table.filter(posts::account_id.eq(id.0))).execute(connection).await?;
                 diesel::delete(contexts::table.filter(contexts::account_id.eq(id.0))).execute(connection).await?;
+                diesel::delete(imports::table.filter(imports::account_id.eq(id.0))).execute(connection).await?;
                 diesel::delete(keys::table.filter(keys::account_id.eq(id.0))).execute(connection).await?;
                 let emptied = (
                     accounts::name.eq(""),

@@ -1,7 +1,7 @@
 //! Rows of stored media files: which there are, and who may see them.
 
 use super::ingest::{ImportLock, MEDIA_LOCK};
-use super::schema::{accounts, attachments, media, posts};
+use super::schema::{accounts, attachments, media, posts, revision_media};
 use super::{Error, Store};
 use crate::domain::ids::AccountId;
 use crate::domain::post::{MediaFile, Picture};
@@ -124,7 +124,8 @@ impl Store {
         Ok(rows.into_iter().map(file).collect())
     }
 
-    /// Forget the rows of files that nothing refers to any more, and call `erase` for each file's bytes.
+    /// Forget the rows of files that nothing refers to any more, and call `erase` for each file's bytes. What an earlier
+    /// revision of a post refers to is kept, though it is not served.
     ///
     /// While an import runs nothing is forgotten, for the import may be about to refer to the same file again; it calls
     /// this when it ends. What stays behind till then is not served, because nothing shown refers to it.
@@ -140,7 +141,8 @@ impl Store {
                 let avatar = accounts::avatar_sha256.eq(media::sha256.nullable());
                 let in_profile =
                     accounts::table.filter(avatar.or(accounts::header_sha256.eq(media::sha256.nullable())));
-                let unused = not(exists(in_post)).and(not(exists(in_profile)));
+                let in_revision = revision_media::table.filter(revision_media::media_sha256.eq(media::sha256));
+                let unused = not(exists(in_post)).and(not(exists(in_profile))).and(not(exists(in_revision)));
                 let rows: Vec<Row> =
                     diesel::delete(media::table.filter(unused)).returning(COLUMNS).get_results(connection).await?;
                 rows.into_iter().map(file).for_each(|file| erase(&file));

@@ -7,12 +7,14 @@
 pub mod accounts;
 pub mod changes;
 pub mod domains;
+pub mod imports;
 pub mod ingest;
 pub mod keys;
 pub mod media;
 mod migrate;
 pub mod posts;
 mod schema;
+mod threads;
 mod together;
 
 use diesel::ConnectionError;

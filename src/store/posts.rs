@@ -1,6 +1,6 @@
 //! Reading posts, and taking them back. Writing an archive's posts is `ingest/`.
 
-use super::schema::{accounts, attachments, contexts, media, post_sources, posts};
+use super::schema::{accounts, attachments, contexts, media, post_revisions, post_sources, posts};
 use super::{Error, Store, changes, media as media_rows};
 use crate::domain::ids::{AccountId, ContextId, DomainId, PostId};
 use crate::domain::post::{Attachment, Post, Stored, Tombstone, Visibility};
@@ -214,7 +214,7 @@ impl Store {
         Ok(rows.into_iter().map(|(context, count)| (ContextId(context), count)).collect())
     }
 
-    /// Withdraw a post: number, key and date stay, everything else goes. Whether it stood until now.
+    /// Withdraw a post: number, key and date stay, everything else goes, earlier revisions too. Whether it stood until now.
     pub async fn withdraw_post(&self, account: AccountId, id: PostId, now: DateTime<Utc>) -> Result<bool, Error> {
         let mut connection = self.connection().await?;
         connection
@@ -231,21 +231,7 @@ impl Store {
                     diesel::update(posts::table.find(id.0)).set(posts::awaited.eq(false)).execute(connection).await?;
                     return Ok(false);
                 }
-                diesel::delete(attachments::table.filter(attachments::post_id.eq(id.0))).execute(connection).await?;
-                diesel::delete(post_sources::table.find(id.0)).execute(connection).await?;
-                let emptied = (
-                    posts::content_html.eq(""),
-                    posts::warning.eq(None::<String>),
-                    posts::tags.eq(Vec::<String>::new()),
-                    posts::language.eq(None::<String>),
-                    posts::updated_at.eq(None::<DateTime<Utc>>),
-                    posts::source_object_id.eq(None::<String>),
-                    posts::source_object_id_stated.eq(false),
-                    posts::canonical_url.eq(None::<String>),
-                    posts::withdrawn_at.eq(now),
-                    posts::changed_at.eq(now),
-                );
-                diesel::update(posts::table.find(id.0)).set(emptied).execute(connection).await?;
+                empty(connection, &[id.0], now).await?;
                 super::accounts::touch(connection, account, now).await?;
                 changes::tell(connection).await?;
                 Ok(true)
@@ -358,6 +344,27 @@ pub(super) async fn list_files(connection: &mut AsyncPgConnection, posts: &[i64]
             media_rows::COLUMNS.nullable(),
         ));
     Ok(files.load(connection).await?)
+}
+
+/// Empty posts, with all that hangs on them and all that they ever were: number, key and date stay.
+pub(super) async fn empty(connection: &mut AsyncPgConnection, ids: &[i64], now: DateTime<Utc>) -> Result<(), Error> {
+    diesel::delete(attachments::table.filter(attachments::post_id.eq_any(ids))).execute(connection).await?;
+    diesel::delete(post_sources::table.filter(post_sources::post_id.eq_any(ids))).execute(connection).await?;
+    diesel::delete(post_revisions::table.filter(post_revisions::post_id.eq_any(ids))).execute(connection).await?;
+    let emptied = (
+        posts::content_html.eq(""),
+        posts::warning.eq(None::<String>),
+        posts::tags.eq(Vec::<String>::new()),
+        posts::language.eq(None::<String>),
+        posts::updated_at.eq(None::<DateTime<Utc>>),
+        posts::source_object_id.eq(None::<String>),
+        posts::source_object_id_stated.eq(false),
+        posts::canonical_url.eq(None::<String>),
+        posts::withdrawn_at.eq(now),
+        posts::changed_at.eq(now),
+    );
+    diesel::update(posts::table.filter(posts::id.eq_any(ids))).set(emptied).execute(connection).await?;
+    Ok(())
 }
 
 /// How many posts an account's outbox shows, on a connection.

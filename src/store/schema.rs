@@ -76,6 +76,7 @@ diesel::table! {
         id -> Int8,
         account_id -> Int8,
         merged_into -> Nullable<Int8>,
+        kept -> Bool,
     }
 }
 
@@ -105,6 +106,8 @@ diesel::table! {
         exposed_at -> Nullable<Timestamptz>,
         withdrawn_at -> Nullable<Timestamptz>,
         awaited -> Bool,
+        import_id -> Nullable<Int8>,
+        touched_by -> Nullable<Int8>,
     }
 }
 
@@ -130,7 +133,41 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    imports (id) {
+        id -> Int8,
+        account_id -> Int8,
+        paths -> Array<Text>,
+        format -> Text,
+        started_at -> Timestamptz,
+        finished_at -> Nullable<Timestamptz>,
+        counts -> Jsonb,
+        undo_counts -> Nullable<Jsonb>,
+        undone_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    post_revisions (import_id, post_id) {
+        import_id -> Int8,
+        post_id -> Int8,
+        post -> Jsonb,
+        attachments -> Jsonb,
+        source -> Nullable<Jsonb>,
+        source_bytes -> Nullable<Bytea>,
+    }
+}
+
+diesel::table! {
+    revision_media (import_id, post_id, media_sha256) {
+        import_id -> Int8,
+        post_id -> Int8,
+        media_sha256 -> Text,
+    }
+}
+
 diesel::joinable!(accounts -> domains (domain_id));
+diesel::joinable!(imports -> accounts (account_id));
 diesel::joinable!(posts -> accounts (account_id));
 diesel::joinable!(post_sources -> posts (post_id));
 diesel::joinable!(attachments -> posts (post_id));
@@ -140,8 +177,11 @@ diesel::allow_tables_to_appear_in_same_query!(
     attachments,
     contexts,
     domains,
+    imports,
     keys,
     media,
+    post_revisions,
     post_sources,
-    posts
+    posts,
+    revision_media
 );

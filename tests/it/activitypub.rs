@@ -57,7 +57,8 @@ pub fn reply(at: &str, url: &str) -> NewPost {
 /// Store posts, as one batch of an import.
 pub async fn store(app: &TestApp, handle: &str, posts: &[NewPost]) {
     let account = app.account(handle).await;
-    app.app.store.ingest(account.id, posts, false, Utc::now()).await.unwrap();
+    let import = app.app.store.begin_import(account.id, &[], Format::HugoBundle, Utc::now()).await.unwrap();
+    app.app.store.ingest(account.id, posts, Some(import), Utc::now()).await.unwrap();
 }
 
 /// Levels of arrays and objects inside each other.

@@ -26,4 +26,5 @@ mod secrets;
 mod support;
 mod tls;
 mod together;
+mod undo;
 mod withdrawal;

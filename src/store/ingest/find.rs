@@ -3,7 +3,7 @@
 //! Keys are looked up one by one in their index, said so that Postgres has no other choice: as a list of a thousand it
 //! reads all posts of the account instead, as long as it has no statistics, and that is throughout a first import.
 
-use super::decide::Existing;
+use super::decide::{Decision, Existing, decide};
 use crate::domain::ids::{AccountId, ContextId, PostId};
 use crate::domain::post::NewPost;
 use crate::store::Error;
@@ -103,9 +103,27 @@ pub(super) async fn find_standing(
     Ok(rows.into_iter().map(existing).collect())
 }
 
-/// Which of the numbers that the batch would like are in use anywhere on the server.
-pub(super) async fn find_taken(connection: &mut AsyncPgConnection, batch: &[NewPost]) -> Result<HashSet<i64>, Error> {
+/// Which of the numbers that the batch would like are in use anywhere on the server. The number of another account's
+/// conversation is, also where the post that opened it is gone.
+pub(super) async fn find_taken(
+    connection: &mut AsyncPgConnection,
+    account: AccountId,
+    batch: &[NewPost],
+) -> Result<HashSet<i64>, Error> {
     let wanted: Vec<i64> = batch.iter().map(|new| new.preferred_id.0).collect();
-    let taken: Vec<i64> = posts::table.filter(posts::id.eq_any(wanted)).select(posts::id).load(connection).await?;
-    Ok(taken.into_iter().collect())
+    let taken = diesel::sql_query(
+        "SELECT id FROM posts WHERE id = ANY($1) \
+         UNION ALL SELECT id FROM contexts WHERE kept AND id = ANY($1) AND account_id <> $2",
+    );
+    let taken: Vec<Id> = taken.bind::<Array<BigInt>, _>(wanted).bind::<BigInt, _>(account.0).load(connection).await?;
+    Ok(taken.into_iter().map(|row| row.id).collect())
+}
+
+/// The posts that a batch may write over.
+pub(super) fn list_at_risk(batch: &[NewPost], standing: &HashMap<String, Existing>) -> Vec<i64> {
+    let standing = batch.iter().filter_map(|new| Some((new, standing.get(&new.key.0)?)));
+    let writes = |new: &NewPost, existing: &Existing| {
+        matches!(decide(Some(existing), new), Decision::Replace { .. } | Decision::Fill)
+    };
+    standing.filter(|(new, existing)| writes(new, existing)).map(|(_, existing)| existing.id.0).collect()
 }

@@ -9,7 +9,7 @@ mod write;
 use super::posts::count_listed;
 use super::schema::{attachments, post_sources, posts};
 use super::{Error, Store};
-use crate::domain::ids::AccountId;
+use crate::domain::ids::{AccountId, ImportId};
 use crate::domain::post::{Kept, NewPost};
 use chrono::{DateTime, Utc};
 use diesel::dsl::{exists, not};
@@ -95,13 +95,13 @@ impl Store {
         ImportLock::media(session).await
     }
 
-    /// Write a batch in one transaction. The posts of a batch have different keys.
-    /// A dry run does the same and takes it back.
+    /// Write a batch of an import in one transaction. The posts of a batch have different keys.
+    /// Without an import it is a dry run: it does the same and takes it back.
     pub async fn ingest(
         &self,
         account: AccountId,
         batch: &[NewPost],
-        dry_run: bool,
+        import: Option<ImportId>,
         now: DateTime<Utc>,
     ) -> Result<Stored, Error> {
         let mut tries = 0;
@@ -111,12 +111,12 @@ impl Store {
             let mut stored = None;
             let outcome = connection
                 .transaction(async |connection| {
-                    if !dry_run {
-                        stored = Some(write::boxed(connection, account, batch, now).await?);
+                    if import.is_some() {
+                        stored = Some(write::boxed(connection, account, batch, import, now).await?);
                         return Ok(());
                     }
                     let before = count_listed(connection, account).await?;
-                    let mut would = write::boxed(connection, account, batch, now).await?;
+                    let mut would = write::boxed(connection, account, batch, None, now).await?;
                     would.listed = count_listed(connection, account).await? - before;
                     stored = Some(would);
                     Err(Ended::DryRun)

@@ -2,9 +2,10 @@
 
 use super::decide::{Decision, Existing, decide};
 use super::{Stored, find};
-use crate::domain::ids::{AccountId, ContextId, PostId};
+use crate::domain::ids::{AccountId, ContextId, ImportId, PostId};
 use crate::domain::post::{Kept, MediaFile, NewPost};
 use crate::domain::snowflake;
+use crate::store::imports::revisions;
 use crate::store::schema::{attachments, contexts, post_sources, posts};
 use crate::store::{Error, accounts, changes, media as media_rows};
 use chrono::{DateTime, Utc};
@@ -24,19 +25,26 @@ pub(super) fn boxed<'a>(
     connection: &'a mut AsyncPgConnection,
     account: AccountId,
     batch: &'a [NewPost],
+    import: Option<ImportId>,
     now: DateTime<Utc>,
 ) -> BoxFuture<'a, Result<Stored, Error>> {
-    write(connection, account, batch, now).boxed()
+    write(connection, account, batch, import, now).boxed()
 }
 
 async fn write(
     connection: &mut AsyncPgConnection,
     account: AccountId,
     batch: &[NewPost],
+    import: Option<ImportId>,
     now: DateTime<Utc>,
 ) -> Result<Stored, Error> {
     let mut standing = find::find_standing(connection, account, batch).await?;
-    let mut taken = find::find_taken(connection, batch).await?;
+    let mut taken = find::find_taken(connection, account, batch).await?;
+    let at_risk = import.map(|import| (import, find::list_at_risk(batch, &standing)));
+    let earlier = match &at_risk {
+        Some((import, at_risk)) => revisions::take(connection, *import, at_risk).await?,
+        None => Vec::new(),
+    };
     let mut stored = Stored::default();
     let mut created: Vec<(&NewPost, PostId, ContextId)> = Vec::new();
     let mut attached: Vec<(&NewPost, PostId, Files)> = Vec::new();
@@ -63,7 +71,7 @@ async fn write(
             }
             (Decision::Keep, Some(existing)) => Kept::Unchanged(existing.id),
             (Decision::Refuse(since), Some(existing)) => Kept::Refused(format!(
-                "it was withdrawn on {}; `everpost post restore {}` lets the next import bring it back",
+                "it was withdrawn on {}, and servers that saw it go do not take it again; `everpost post restore {}` lets the next import bring it back",
                 since.format("%Y-%m-%d"),
                 existing.id
             )),
@@ -82,8 +90,13 @@ async fn write(
         };
         stored.kept.push(kept);
     }
-    insert_posts(connection, account, &created, &standing, now).await?;
+    insert_posts(connection, account, &created, &standing, import, now).await?;
     insert_attachments(connection, &attached, now).await?;
+    if let Some(import) = import {
+        let updated = |kept: &Kept| if let Kept::Updated(id) = kept { Some(id.0) } else { None };
+        let updated: Vec<i64> = stored.kept.iter().filter_map(updated).collect();
+        revisions::keep(connection, import, earlier, &updated).await?;
+    }
     adopt_orphans(connection, account, &created, now).await?;
     if stored.kept.iter().any(|kept| matches!(kept, Kept::Created(_) | Kept::Updated(_))) {
         accounts::touch(connection, account, now).await?;
@@ -117,6 +130,7 @@ async fn insert_posts(
     account: AccountId,
     created: &[(&NewPost, PostId, ContextId)],
     standing: &HashMap<String, Existing>,
+    import: Option<ImportId>,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     if created.is_empty() {
@@ -124,7 +138,8 @@ async fn insert_posts(
     }
     let opened = created.iter().filter(|(_, id, context)| id.0 == context.0);
     diesel::sql_query(
-        "INSERT INTO contexts (id, account_id) SELECT id, $1 FROM unnest($2) AS new (id) ON CONFLICT DO NOTHING",
+        "INSERT INTO contexts (id, account_id) SELECT id, $1 FROM unnest($2) AS new (id) \
+         ON CONFLICT (id) DO UPDATE SET merged_into = NULL",
     )
     .bind::<BigInt, _>(account.0)
     .bind::<Array<BigInt>, _>(opened.map(|(_, _, context)| context.0).collect::<Vec<_>>())
@@ -159,10 +174,10 @@ async fn insert_posts(
         columns.bytes.push(&new.source_bytes);
     }
     diesel::sql_query(
-        "INSERT INTO posts (account_id, created_at, changed_at, id, source_key, reply_to_key, reply_to_id, to_others, \
+        "INSERT INTO posts (import_id, account_id, created_at, changed_at, id, source_key, reply_to_key, reply_to_id, to_others, \
          context_id, published_at, updated_at, source_object_id, source_object_id_stated, canonical_url, visibility, \
          date_origin, content_html, warning, sensitive, language, tags) \
-         SELECT $1, $2, $2, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r::text[] \
+         SELECT $21, $1, $2, $2, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r::text[] \
          FROM unnest($3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) \
          AS new (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r)",
     )
@@ -186,6 +201,7 @@ async fn insert_posts(
     .bind::<Array<Bool>, _>(&columns.sensitive)
     .bind::<Array<Nullable<Text>>, _>(&columns.language)
     .bind::<Array<Text>, _>(&columns.tags)
+    .bind::<Nullable<BigInt>, _>(import.map(|import| import.0))
     .execute(connection)
     .await?;
     diesel::sql_query(
@@ -464,6 +480,10 @@ async fn adopt_orphans(
         let link = (posts::reply_to_id.eq(parent.0), posts::changed_at.eq(now));
         diesel::update(posts::table.find(orphan)).set(link).execute(connection).await?;
         if old != parent.1 {
+            // Its URL was seen: it answers even when what was merged is taken apart again.
+            let seen = posts::table.filter(posts::context_id.eq(old).and(posts::exposed_at.is_not_null()));
+            let known = contexts::table.filter(contexts::id.eq(old).and(exists(seen)));
+            diesel::update(known).set(contexts::kept.eq(true)).execute(connection).await?;
             let members = posts::table.filter(posts::context_id.eq(old));
             diesel::update(members)
                 .set((posts::context_id.eq(parent.1), posts::to_others.eq(parent.2), posts::changed_at.eq(now)))

@@ -146,7 +146,7 @@ async fn media_that_appear_later_are_filled_in_and_media_that_disappear_stay() {
 }
 
 #[tokio::test]
-async fn a_picture_that_an_edit_takes_out_is_let_go() {
+async fn a_picture_that_an_edit_takes_out_is_not_served_and_goes_with_the_post() {
     let app = TestApp::start().await;
     let archive = tempfile::tempdir().unwrap();
     let bundle = Bundle::new().post_with(ONE, FIRST, "![A drawing.](a.png)").write(archive.path());
@@ -156,6 +156,9 @@ async fn a_picture_that_an_edit_takes_out_is_let_go() {
     assert!(app.app.media.path(&file).exists());
     edit(&bundle, |page| page.replace("![A drawing.](a.png)", ""));
     assert_eq!(app.import(archive.path()).await.updated, 1);
+    assert_eq!(app.page(&format!("/media/{}", file.file_name())).await.status, 404);
+    assert!(app.app.media.path(&file).exists(), "the import could be undone");
+    posts::withdraw(&app.app, &app.account("ann").await, PostId(status_id(ONE)), chrono::Utc::now()).await.unwrap();
     assert_eq!(app.database.number("SELECT count(*) FROM media"), 0);
     assert!(!app.app.media.path(&file).exists());
 }

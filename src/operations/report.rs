@@ -1,0 +1,53 @@
+//! What an import came to, for whoever ran it.
+
+use crate::domain::ids::ImportId;
+use crate::domain::source::{Format, Remark, Skipped};
+
+/// What an import came to. `read` = created + updated + unchanged + skipped.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Report {
+    /// The number by which it can be undone; `None` for a dry run.
+    pub import: Option<ImportId>,
+    /// The format of the first post that was read.
+    pub format: Option<Format>,
+    /// The account's handle.
+    pub account: String,
+    /// Items found.
+    pub read: u64,
+    /// Posts that are new.
+    pub created: u64,
+    /// Posts that were there and changed.
+    pub updated: u64,
+    /// Posts that were there already.
+    pub unchanged: u64,
+    /// Items left out, each with place and reason.
+    pub skipped: Vec<Skipped>,
+    /// What came in and is not quite as it was.
+    pub notes: Vec<Remark>,
+    /// Posts that the outbox shows now.
+    pub published: u64,
+    /// Media files stored for what was created or updated, each counted once.
+    pub media_stored: u64,
+    /// Media files that posts refer to and that could not be had.
+    pub media_missing: u64,
+    /// Posts whose date is an estimate.
+    pub estimated_dates: u64,
+}
+
+impl Report {
+    /// Its numbers by name.
+    pub fn counts(&self) -> Vec<(&'static str, u64)> {
+        vec![
+            ("read", self.read),
+            ("created", self.created),
+            ("updated", self.updated),
+            ("unchanged", self.unchanged),
+            ("skipped", self.skipped.len() as u64),
+            ("media_stored", self.media_stored),
+            ("media_missing", self.media_missing),
+            ("estimated_dates", self.estimated_dates),
+            ("published", self.published),
+            ("notes", self.notes.len() as u64),
+        ]
+    }
+}

@@ -87,6 +87,23 @@ impl SafeHtml {
         lines.join("\n").trim().to_owned()
     }
 
+    /// The addresses of its links, in order.
+    pub fn links(&self) -> Vec<String> {
+        let address = |link: &str| {
+            let (before, rest) = link.split_once("href=\"")?;
+            rest.split('"').next().filter(|_| !before.contains('>')).map(unescape)
+        };
+        self.0.split("<a ").skip(1).filter_map(address).collect()
+    }
+
+    /// The address of a link beside which there is nothing, as Mastodon writes the profile fields that it can verify (R-29).
+    pub fn lone_link(&self) -> Option<String> {
+        let (start, end) = (self.0.find("<a ")?, self.0.rfind("</a>")? + "</a>".len());
+        let beside = SafeHtml(format!("{}{}", self.0.get(..start)?, self.0.get(end..)?)).to_plain();
+        let mut links = self.links();
+        links.pop().filter(|_| links.is_empty() && beside.is_empty() && self.0.matches("<a ").count() == 1)
+    }
+
     /// The beginning as one line of at most `limit` characters, cut at a word, with an ellipsis where something is missing.
     pub fn excerpt(&self, limit: usize) -> String {
         let plain = self.to_plain();
@@ -233,6 +250,20 @@ mod tests {
         let html = SafeHtml::sanitise("<p>a &amp; b &lt;c&gt;<br>d</p><p>e &quot;f&quot;</p>");
         assert_eq!(html.to_plain(), "a & b <c>\nd\n\ne \"f\"");
         assert_eq!(SafeHtml::from_plain("a <b>\nc\n\nd").as_str(), "<p>a &lt;b&gt;<br>c</p><p>d</p>");
+    }
+
+    #[test]
+    fn a_link_is_alone_when_nothing_stands_beside_it() {
+        let lone = |raw: &str| SafeHtml::sanitise(raw).lone_link();
+        let address = Some("https://ann.example/?a=1&b".to_owned());
+        assert_eq!(lone(r#"<a href="https://ann.example/?a=1&amp;b" rel="me">ann.example</a>"#), address);
+        let parts = r#"<a href="https://ann.example/?a=1&amp;b" translate="no"><span class="invisible">https://</span><span>ann.example</span></a>"#;
+        assert_eq!(lone(&format!("<p> <span>{parts}</span><br></p>")), address);
+        assert_eq!(lone(&format!("see {parts}")), None);
+        assert_eq!(lone(&format!("{parts} {parts}")), None);
+        assert_eq!(lone(r#"<a href="javascript:x">href="https://evil.example"</a>"#), None);
+        assert_eq!(lone("https://ann.example"), None);
+        assert_eq!(SafeHtml::sanitise(&format!("a {parts} b {parts}")).links().len(), 2);
     }
 
     #[test]

@@ -174,7 +174,7 @@ pub fn actor(account: &Account, keys: &PublicKeys) -> Actor {
         name: text(account.display_name()),
         summary: text(account.profile.summary.as_str()),
         url: urls.profile(),
-        published: Some(timestamp(account.created)),
+        published: Some(timestamp(account.began())),
         inbox: urls.under("inbox"),
         outbox: urls.under("outbox"),
         followers: Some(urls.under("followers")),

@@ -142,7 +142,7 @@ pub struct Actor {
     pub summary: Option<String>,
     /// Its page, on the same host.
     pub url: String,
-    /// When it was made here.
+    /// When it began: at the origin where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub published: Option<String>,
     /// Where activities are sent.

@@ -2,6 +2,7 @@
 
 use super::{JsonFlag, output, parse_handle};
 use crate::domain::account::Account;
+use crate::import::files::one_line;
 use crate::operations::accounts;
 use crate::startup::Started;
 use chrono::Utc;
@@ -111,6 +112,11 @@ async fn list(started: &Started, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether others know the source under another name than the one by its id.
+fn keeps_other(account: &Account, handle: &str) -> bool {
+    account.source.as_ref().is_none_or(|source| !source.to_string().eq_ignore_ascii_case(&format!("@{handle}")))
+}
+
 async fn show(started: &Started, account: &Account, json: bool) -> anyhow::Result<()> {
     let posts = started.app.store.count_listed(account.id).await?;
     if json {
@@ -125,6 +131,21 @@ async fn show(started: &Started, account: &Account, json: bool) -> anyhow::Resul
     }
     if let Some(source) = &account.source {
         println!("  keeps     {source}");
+    }
+    if let Some(archived) = &account.archived {
+        let facts = &archived.facts;
+        if let Some(handle) = facts.handle.as_ref().filter(|handle| keeps_other(account, handle)) {
+            println!("  known as  @{}", one_line(handle));
+        }
+        if let Some(published) = facts.published {
+            println!("  since     {}", published.format("%Y-%m-%d"));
+        }
+        if let Some(target) = &facts.moved_to {
+            println!("  moved to  {} (at its source)", one_line(target));
+        }
+        for other in &facts.also_known_as {
+            println!("  also      {} (said there, not proven)", one_line(other));
+        }
     }
     println!("  name      {}", account.profile.name);
     println!("  summary   {}", account.profile.summary.to_plain());

@@ -1,6 +1,6 @@
 //! `everpost import`: progress while it runs, a report at the end.
 
-use super::{output, parse_handle};
+use super::{output, parse_handle, profile};
 use crate::activitystreams::render::timestamp;
 use crate::domain::source::Format;
 use crate::import::Only;
@@ -187,6 +187,7 @@ fn to_json(report: &Report, took: Duration) -> Value {
         "published": report.published,
         "media": { "stored": report.media_stored, "missing": report.media_missing },
         "estimated_dates": report.estimated_dates,
+        "profile": report.profile.as_ref().map(profile::to_json),
         "seconds": (took.as_secs_f64() * 1000.0).round() / 1000.0,
     })
 }
@@ -204,6 +205,9 @@ fn print(report: &Report, dry_run: bool, took: Duration) {
     println!("  estimated dates  {:>7}", report.estimated_dates);
     println!("  published        {:>7}", report.published);
     println!("  notes            {:>7}", report.notes.len());
+    if let Some(outcome) = &report.profile {
+        profile::print(outcome, dry_run);
+    }
     name_some("skipped", report.skipped.iter().map(|item| (&item.at, &item.reason)));
     name_some("note", report.notes.iter().map(|item| (&item.at, &item.note)));
 }
@@ -264,6 +268,7 @@ async fn invite(started: &Started, report: &Report) -> anyhow::Result<()> {
         println!("The account is a draft: only this address opens it. Look at it, then publish it.");
         println!("  Preview  {preview}");
         println!("  Publish  everpost account publish {handle}");
+        profile::offer(&account);
         return Ok(());
     }
     let address = account.address();
@@ -272,5 +277,6 @@ async fn invite(started: &Started, report: &Report) -> anyhow::Result<()> {
     println!("  Try     curl '{}/.well-known/webfinger?resource=acct:{address}'", urls.domain().base());
     println!("          curl -H 'Accept: application/activity+json' {}", urls.actor());
     println!("          curl '{}?page=true'", urls.under("outbox"));
+    profile::offer(&account);
     Ok(())
 }

@@ -10,6 +10,7 @@ mod imports;
 mod media;
 mod output;
 mod posts;
+mod profile;
 
 use crate::config::{self, Settings, Sources};
 use crate::operations::{self, App};

@@ -32,6 +32,7 @@ pub fn preview_url(account: &Account) -> Option<String> {
 /// An account with the number of posts that its outbox shows.
 pub fn account(account: &Account, posts: i64) -> Value {
     let urls = account.urls();
+    let archived = account.archived.as_ref().map(|archived| &archived.facts);
     let picture = |file: &crate::domain::post::MediaFile| urls.domain().media(&file.file_name());
     let settings = account.settings.entries().into_iter().map(|(key, value)| {
         let value = match value {
@@ -50,16 +51,25 @@ pub fn account(account: &Account, posts: i64) -> Value {
         "preview": preview_url(account),
         "source": account.source.as_ref().map(ToString::to_string),
         "source_actor": account.source_actor,
+        "source_handle": archived.and_then(|facts| facts.handle.as_ref()).map(|handle| format!("@{handle}")),
+        "source_published": archived.and_then(|facts| facts.published).map(timestamp),
+        "source_moved_to": archived.and_then(|facts| facts.moved_to.as_ref()),
+        "source_also_known_as": archived.map(|facts| &facts.also_known_as),
         "posts": posts,
         "name": account.profile.name,
         "summary": account.profile.summary.as_str(),
-        "fields": account.profile.fields.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect::<Vec<_>>(),
+        "fields": fields(&account.profile.fields),
         "avatar": account.profile.avatar.as_ref().map(picture),
         "header": account.profile.header.as_ref().map(picture),
         "settings": Map::from_iter(settings),
         "created": timestamp(account.created),
         "exposed": account.exposed.map(timestamp),
     })
+}
+
+/// The rows of a profile's table.
+pub fn fields(fields: &[(String, String)]) -> Value {
+    fields.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect()
 }
 
 /// A post.

@@ -2,6 +2,7 @@
 
 use super::ids::{AccountId, DomainId};
 use super::post::MediaFile;
+use super::profile::ArchivedProfile;
 use super::settings::Settings;
 use super::source::Author;
 use super::urls::{AccountUrls, DomainUrls};
@@ -108,6 +109,8 @@ pub struct Account {
     pub source_actor: Option<String>,
     /// What it shows of itself.
     pub profile: Profile,
+    /// What archives told of the account elsewhere.
+    pub archived: Option<ArchivedProfile>,
     /// What its owner decided.
     pub settings: Settings,
     /// Whether the world may see it.
@@ -136,6 +139,11 @@ impl Account {
     /// The source account's page, where a source is known.
     pub fn source_page(&self) -> Option<String> {
         self.source.as_ref().map(|author| format!("https://{}/@{}", author.host, author.user))
+    }
+
+    /// When the account began: at its source where that is known, as its posts keep their dates; else here.
+    pub fn began(&self) -> DateTime<Utc> {
+        self.archived.as_ref().and_then(|archived| archived.facts.published).unwrap_or(self.created)
     }
 
     /// The display name, or the handle where there is none.

@@ -9,6 +9,7 @@ pub mod account;
 pub mod ids;
 pub mod imports;
 pub mod post;
+pub mod profile;
 pub mod settings;
 pub mod snowflake;
 pub mod source;

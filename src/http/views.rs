@@ -21,6 +21,18 @@ pub struct FieldView {
     value_html: String,
 }
 
+/// A day.
+pub struct DateView {
+    iso: String,
+    human: String,
+}
+
+impl DateView {
+    fn of(at: DateTime<Utc>) -> DateView {
+        DateView { iso: at.format("%Y-%m-%d").to_string(), human: at.format("%-d %B %Y").to_string() }
+    }
+}
+
 /// A hashtag with its page.
 pub struct TagView {
     name: String,
@@ -143,6 +155,7 @@ pub struct ProfilePage {
     page_url: String,
     origin_profile_url: Option<String>,
     origin_host: Option<String>,
+    origin_since: Option<DateView>,
     posts: Vec<PostView>,
     older_url: Option<String>,
     newer_url: Option<String>,
@@ -187,6 +200,7 @@ impl ProfilePage {
             actor_url: urls.actor(),
             origin_host: account.source.as_ref().map(|source| source.host.clone()),
             origin_profile_url: account.source_page(),
+            origin_since: account.archived.as_ref().and_then(|archived| archived.facts.published).map(DateView::of),
             posts,
             older_url: older.map(|id| format!("/@{}?max_id={id}", account.handle)),
             newer_url: newer.map(|id| format!("/@{}?min_id={id}", account.handle)),

@@ -6,19 +6,21 @@ use crate::domain::post::MediaFile;
 use crate::domain::settings::Settings;
 use crate::domain::source::Author;
 use crate::federation::keys;
+use crate::media::MediaStore;
 use crate::store;
 use crate::store::accounts::NewAccount;
 use crate::text::SafeHtml;
 use chrono::{DateTime, Utc};
+use std::io::Read;
 use std::path::Path;
 
 /// Longest display name, in characters.
-const MAX_NAME: usize = 2048;
+pub(super) const MAX_NAME: usize = 2048;
 /// Largest bio, in bytes of HTML.
-const MAX_SUMMARY: usize = 20 << 10;
+pub(super) const MAX_SUMMARY: usize = 20 << 10;
 /// Most rows in the profile's table, and their longest text in characters.
-const MAX_FIELDS: usize = 50;
-const MAX_FIELD: usize = 2047;
+pub(super) const MAX_FIELDS: usize = 50;
+pub(super) const MAX_FIELD: usize = 2047;
 /// Largest avatar or header, in bytes.
 const MAX_PICTURE: i64 = 8 << 20;
 
@@ -152,19 +154,25 @@ async fn picture(app: &App, path: &str) -> Result<Option<MediaFile>, Error> {
         return Ok(None);
     }
     let (media, path) = (app.media.clone(), path.to_owned());
-    let file = blocking(move || {
-        let refused = |message: String| Error::Refused(format!("{path}: {message}"));
-        let mut source = std::fs::File::open(Path::new(&path)).map_err(|e| refused(e.to_string()))?;
-        let found = media.inspect(&mut source).map_err(|e| refused(e.to_string()))?;
-        let kinds = ["image/jpeg", "image/png", "image/gif", "image/webp"];
-        if !kinds.contains(&found.media_type.as_str()) || found.bytes > MAX_PICTURE {
-            return Err(refused(format!("it takes a JPEG, PNG, GIF or WebP of at most {} MiB", MAX_PICTURE >> 20)));
-        }
-        let mut source = std::fs::File::open(Path::new(&path)).map_err(|e| refused(e.to_string()))?;
-        Ok(media.keep(&mut source)?)
-    })
-    .await??;
-    Ok(Some(file))
+    let kept = blocking(move || {
+        let open = || std::fs::File::open(Path::new(&path)).map_err(|e| e.to_string());
+        keep_picture(&media, true, &open).map_err(|reason| Error::Refused(format!("{path}: {reason}")))
+    });
+    kept.await?.map(Some)
+}
+
+/// Keep an avatar or a header, or only look at it unless `keep`; the reason if it cannot be one. Blocking.
+pub(super) fn keep_picture<R: Read>(
+    media: &MediaStore,
+    keep: bool,
+    open: &dyn Fn() -> Result<R, String>,
+) -> Result<MediaFile, String> {
+    let found = media.inspect(&mut open()?).map_err(|e| e.to_string())?;
+    let kinds = ["image/jpeg", "image/png", "image/gif", "image/webp"];
+    if !kinds.contains(&found.media_type.as_str()) || found.bytes > MAX_PICTURE {
+        return Err(format!("it takes a JPEG, PNG, GIF or WebP of at most {} MiB", MAX_PICTURE >> 20));
+    }
+    if keep { media.keep(&mut open()?).map_err(|e| e.to_string()) } else { Ok(found) }
 }
 
 /// Store what [`set`] changed.

@@ -5,6 +5,7 @@ pub use super::report::Report;
 use super::copies::{Copies, Told};
 use super::pipeline::{Item, Place, Reading, millis};
 use super::preview::{self, Preview};
+use super::profile;
 use super::target::{self, Survey, Target, handle_of, same_author};
 use super::{App, Error, blocking};
 use crate::domain::account::Handle;
@@ -136,6 +137,18 @@ impl Run {
     }
 }
 
+impl Run {
+    /// Count in what came of the profile.
+    fn note_profile(&mut self, profile: Option<profile::Outcome>) {
+        if let Some(profile) = &profile {
+            self.report.media_missing += profile.missing;
+            self.report.notes.extend(profile.remarks.iter().cloned());
+            self.files.extend(profile.stored().map(|file| digest(&file.sha256)));
+        }
+        self.report.profile = profile;
+    }
+}
+
 /// The number of items after which Postgres is asked to learn what the tables hold, and by how many times more each
 /// further time.
 const LEARN: (u64, u64) = (1000, 10);
@@ -180,7 +193,8 @@ pub async fn ingest_watched(
     }
     // While a batch is written the next is made ready, and the one after that is read.
     let (sender, mut batches) = mpsc::channel(1);
-    let making = make_ready(app, request, &target, now, sender);
+    let mut profiles = Vec::new();
+    let making = make_ready(app, request, &target, now, sender, &mut profiles);
     let writing = async {
         let (mut took, mut learn_at) = (0, LEARN.0);
         while let Some(ready) = batches.recv().await {
@@ -199,6 +213,7 @@ pub async fn ingest_watched(
     ((times.read, times.ready), times.write) = tokio::try_join!(making, writing)?;
     let Times { survey: survey_ms, read: read_ms, ready: ready_ms, write: write_ms } = times;
     tracing::info!(survey_ms, read_ms, ready_ms, write_ms, "what the stages of the import took");
+    run.note_profile(profile::keep(app, &target, profiles, request.dry_run, now).await?);
     let listed = match &target {
         Target::Account(account) => app.store.count_listed(account.id).await?,
         Target::WouldBe(_) => 0,
@@ -234,10 +249,12 @@ async fn make_ready(
     target: &Target,
     now: DateTime<Utc>,
     sender: mpsc::Sender<Ready>,
+    profiles: &mut Vec<profile::Ready>,
 ) -> Result<(u64, u64), Error> {
     let mut before = Before::default();
     let (mut read, mut reading_took, mut making_took) = (0, 0, 0);
     for path in &request.paths {
+        let (shown, mut newest) = (path.display().to_string(), None);
         let (path, only, limits) = (path.clone(), request.only, request.limits);
         let reader = blocking(move || import::open(&path, only, &limits, now)).await?.map_err(unreadable)?;
         let mut reading = Reading::start(reader, read);
@@ -248,6 +265,7 @@ async fn make_ready(
                 ready.order = preview::order(&items);
             }
             read += ready.read;
+            newest = newest.max(profile::newest(&items));
             let begun = Instant::now();
             let fresh = admit(items, request, target, &mut before.copies, &mut ready);
             let fresh = leave_unchanged(app, target, fresh, request.dry_run, &mut ready).await?;
@@ -260,6 +278,7 @@ async fn make_ready(
             }
         }
         reading_took += reading.took();
+        profiles.extend(reading.profile(shown, &app.media, !request.dry_run, newest, now).await?);
     }
     Ok((reading_took, making_took))
 }

@@ -13,6 +13,7 @@ mod pipeline;
 pub mod posts;
 mod prepare;
 pub mod preview;
+pub mod profile;
 pub mod report;
 mod target;
 

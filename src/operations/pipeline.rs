@@ -4,7 +4,7 @@
 //! archive is kept. Must never know what is done with a batch.
 
 use super::prepare::Workshop;
-use super::{Error, blocking};
+use super::{Error, blocking, profile};
 use crate::domain::post::NewPost;
 use crate::domain::source::{Skipped, SourceKey, SourcePost};
 use crate::import::ArchiveReader;
@@ -76,6 +76,24 @@ impl Reading {
     /// Milliseconds that reading took so far.
     pub(super) fn took(&self) -> u64 {
         self.took.load(Ordering::Relaxed)
+    }
+
+    /// Make the profile ready that the archive tells, if it tells one; see [`profile::make_ready`].
+    pub(super) async fn profile(
+        &self,
+        at: String,
+        media: &MediaStore,
+        keep: bool,
+        up_to: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Result<Option<profile::Ready>, Error> {
+        let (reader, media) = (self.reader.clone(), media.clone());
+        blocking(move || {
+            let told = locked(&reader).profile()?;
+            let open = |reference: &str| locked(&reader).media(reference);
+            profile::make_ready(told, &at, &open, &media, keep, up_to, now)
+        })
+        .await
     }
 
     /// Make posts ready on every core; `keep` says whether media are stored or only looked at.

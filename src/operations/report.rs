@@ -1,5 +1,6 @@
 //! What an import came to, for whoever ran it.
 
+use super::profile;
 use crate::domain::ids::ImportId;
 use crate::domain::source::{Format, Remark, Skipped};
 
@@ -32,6 +33,8 @@ pub struct Report {
     pub media_missing: u64,
     /// Posts whose date is an estimate.
     pub estimated_dates: u64,
+    /// What became of the profile that the archive tells; `None` where it tells none of this account.
+    pub profile: Option<profile::Outcome>,
 }
 
 impl Report {

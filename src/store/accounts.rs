@@ -2,7 +2,7 @@
 
 use super::keys::{self, KeyOwner, KeyRow};
 use super::schema::{accounts, domains, media, posts};
-use super::{Error, Store, changes, media as media_rows};
+use super::{Error, Store, changes, media as media_rows, profiles};
 use crate::domain::account::{Account, AccountState, Handle, Profile};
 use crate::domain::ids::{AccountId, DomainId};
 use crate::domain::post::MediaFile;
@@ -38,6 +38,7 @@ struct Row {
     gone_at: Option<DateTime<Utc>>,
     avatar_sha256: Option<String>,
     header_sha256: Option<String>,
+    archived_profile: Option<Value>,
 }
 
 /// An account to be made.
@@ -175,13 +176,12 @@ impl Store {
 
     /// Write what `account` says of itself and its settings, unless it was deleted meanwhile.
     pub async fn update_account(&self, account: &Account, now: DateTime<Utc>) -> Result<(), Error> {
-        let fields: Vec<Value> = account.profile.fields.iter().map(|(name, value)| json!([name, value])).collect();
         let pictures = [&account.profile.avatar, &account.profile.header];
         let change = (
             accounts::handle_domain.eq(&account.handle_domain),
             accounts::name.eq(&account.profile.name),
             accounts::summary_html.eq(account.profile.summary.as_str()),
-            accounts::fields.eq(Value::from(fields)),
+            accounts::fields.eq(profiles::fields_json(&account.profile.fields)),
             accounts::avatar_sha256.eq(pictures[0].as_ref().map(|file| &file.sha256)),
             accounts::header_sha256.eq(pictures[1].as_ref().map(|file| &file.sha256)),
             accounts::settings.eq(settings_json(&account.settings)),
@@ -217,6 +217,7 @@ impl Store {
                     accounts::source_host.eq(None::<String>),
                     accounts::source_user.eq(None::<String>),
                     accounts::source_actor_id.eq(None::<String>),
+                    accounts::archived_profile.eq(None::<Value>),
                     accounts::settings.eq(settings_json(&Settings::default())),
                     accounts::state.eq("gone"),
                     accounts::gone_at.eq(now),
@@ -243,20 +244,24 @@ impl Store {
     }
 
     async fn account(&self, (row, base_url): (Row, String)) -> Result<Account, Error> {
-        let wanted: Vec<&String> = row.avatar_sha256.iter().chain(&row.header_sha256).collect();
-        let files: Vec<MediaFile> = match wanted.is_empty() {
+        let wanted = [&row.avatar_sha256, &row.header_sha256];
+        let files = match wanted.iter().all(|picture| picture.is_none()) {
             true => Vec::new(),
-            false => media::table
-                .filter(media::sha256.eq_any(wanted))
-                .select(media_rows::COLUMNS)
-                .load::<media_rows::Row>(&mut self.connection().await?)
-                .await?
-                .into_iter()
-                .map(media_rows::file)
-                .collect(),
+            false => list_pictures(&mut *self.connection().await?, &wanted).await?,
         };
         account(row, base_url, &files)
     }
+}
+
+/// The files of those hashes.
+pub(super) async fn list_pictures(
+    connection: &mut AsyncPgConnection,
+    wanted: &[&Option<String>],
+) -> Result<Vec<MediaFile>, Error> {
+    let wanted: Vec<&String> = wanted.iter().filter_map(|sha256| sha256.as_ref()).collect();
+    let rows: Vec<media_rows::Row> =
+        media::table.filter(media::sha256.eq_any(wanted)).select(media_rows::COLUMNS).load(connection).await?;
+    Ok(rows.into_iter().map(media_rows::file).collect())
 }
 
 /// Note on a connection that an account or its posts changed.
@@ -281,10 +286,12 @@ fn account(row: Row, base_url: String, files: &[MediaFile]) -> Result<Account, E
     let profile = Profile {
         name: row.name.clone(),
         summary: SafeHtml::stored(row.summary_html.clone()),
-        fields: fields(&row.fields).ok_or_else(|| damaged("fields".to_owned()))?,
+        fields: profiles::read_fields(&row.fields).ok_or_else(|| damaged("fields".to_owned()))?,
         avatar: picture(&row.avatar_sha256),
         header: picture(&row.header_sha256),
     };
+    let archived = row.archived_profile.as_ref().map(profiles::read);
+    let archived = archived.map(|read| read.ok_or_else(|| damaged("archived profile".to_owned()))).transpose()?;
     let settings = read_settings(&row.settings).map_err(|e| damaged(e.to_string()))?;
     let handle = Handle::parse(&row.handle).map_err(damaged)?;
     let source = row.source_host.zip(row.source_user).map(|(host, user)| Author { host, user });
@@ -297,6 +304,7 @@ fn account(row: Row, base_url: String, files: &[MediaFile]) -> Result<Account, E
         source,
         source_actor: row.source_actor_id,
         profile,
+        archived,
         settings,
         state,
         preview_token: row.preview_token,
@@ -304,11 +312,6 @@ fn account(row: Row, base_url: String, files: &[MediaFile]) -> Result<Account, E
         changed: row.changed_at,
         exposed: row.exposed_at,
     })
-}
-
-fn fields(value: &Value) -> Option<Vec<(String, String)>> {
-    let pair = |field: &Value| Some((field.get(0)?.as_str()?.to_owned(), field.get(1)?.as_str()?.to_owned()));
-    value.as_array()?.iter().map(pair).collect()
 }
 
 fn settings_json(settings: &Settings) -> Value {

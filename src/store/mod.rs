@@ -13,6 +13,7 @@ pub mod keys;
 pub mod media;
 mod migrate;
 pub mod posts;
+pub mod profiles;
 mod schema;
 mod threads;
 mod together;

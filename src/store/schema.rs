@@ -53,6 +53,7 @@ diesel::table! {
         changed_at -> Timestamptz,
         exposed_at -> Nullable<Timestamptz>,
         gone_at -> Nullable<Timestamptz>,
+        archived_profile -> Nullable<Jsonb>,
     }
 }
 

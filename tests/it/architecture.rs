@@ -211,10 +211,15 @@ fn every_row_of_federation_md_names_a_test_that_exists() {
     for source in sources() {
         tests.push_str(&source.text);
     }
-    for entry in std::fs::read_dir(root().join("tests/it")).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_file() {
-            tests.push_str(&std::fs::read_to_string(path).unwrap());
+    let mut folders = vec![root().join("tests/it")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                tests.push_str(&std::fs::read_to_string(path).unwrap());
+            }
         }
     }
     let mut problems = Vec::new();

@@ -19,7 +19,7 @@ const ONE: &str = "2024-01-01T10:00:00Z";
 const PLACE: &[u8] = b"59 deg 54 min north";
 
 /// A picture with enough grain to be worth a thumbnail.
-fn picture(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
+pub fn picture(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
     let pixel = |x: u32, y: u32| Rgb([x, y, x ^ y].map(|n| n.wrapping_mul(37).to_le_bytes()[0]));
     let mut bytes = Cursor::new(Vec::new());
     DynamicImage::ImageRgb8(RgbImage::from_fn(width, height, pixel)).write_to(&mut bytes, format).unwrap();

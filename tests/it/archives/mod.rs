@@ -5,6 +5,7 @@ mod forms;
 mod hostile_containers;
 mod hostile_items;
 mod imported;
+mod profile;
 mod roundtrip;
 
 use crate::support::packing::Files;

@@ -15,7 +15,7 @@ fn thirteen_come_once(archive: &Path, handle: &str, pictures: u64) {
         json!({
             "format": "hugo", "account": handle, "read": 13, "created": created, "updated": 0, "unchanged": unchanged,
             "skipped": [], "notes": [], "published": 13, "media": { "stored": stored, "missing": 0 }, "estimated_dates": 0,
-            "seconds": seconds,
+            "profile": null, "seconds": seconds,
         })
     };
     let first = program.json(&["import", archive, "--json"]);
@@ -124,6 +124,7 @@ fn the_json_report_has_its_keys_in_the_promised_order_and_nothing_beside_it() {
         "stored",
         "missing",
         "estimated_dates",
+        "profile",
         "seconds",
     ];
     let places: Vec<usize> = keys.iter().map(|key| outcome.stdout.find(&format!("\"{key}\":")).unwrap()).collect();

@@ -215,7 +215,9 @@ impl SourceAudience {
 /// Where a publish time comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DateOrigin {
-    /// The source states it: in the front matter of a file, in its name, or beside the post.
+    /// The post's own server states it, beside the post.
+    Stated,
+    /// A page states it, in its front matter or its name.
     FrontMatter,
     /// The status id.
     StatusId,
@@ -227,6 +229,7 @@ impl DateOrigin {
     /// The name in the database.
     pub fn name(self) -> &'static str {
         match self {
+            DateOrigin::Stated => "stated",
             DateOrigin::FrontMatter => "front_matter",
             DateOrigin::StatusId => "status_id",
             DateOrigin::Estimated => "estimated",

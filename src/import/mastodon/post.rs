@@ -115,9 +115,9 @@ impl Reader {
         let by_id = status.and_then(|status| trusted_time(status, stated, self.now));
         match (stated, by_id) {
             (Some(stated), Some(finer)) if stated.nanosecond() == 0 && finer.timestamp() == stated.timestamp() => {
-                Ok((finer, DateOrigin::FrontMatter))
+                Ok((finer, DateOrigin::Stated))
             }
-            (Some(stated), _) => Ok((stated, DateOrigin::FrontMatter)),
+            (Some(stated), _) => Ok((stated, DateOrigin::Stated)),
             (None, Some(time)) => Ok((time, DateOrigin::StatusId)),
             (None, None) => Err("has no date between 1970 and today, and its id tells none".to_owned()),
         }

@@ -125,6 +125,7 @@ async fn fields_that_the_store_has_room_for_are_in_their_place() {
     assert_eq!((to_tomas.visibility, to_tomas.to_others), (Visibility::Unlisted, true));
     let poll = posts.iter().find(|post| post.content.as_str().contains("boots")).unwrap();
     assert_eq!(poll.language.as_deref(), Some("en"));
+    assert_eq!(app.database.texts("SELECT DISTINCT date_origin FROM posts"), ["stated"]);
 }
 
 #[tokio::test]

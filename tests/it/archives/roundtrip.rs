@@ -135,7 +135,7 @@ prop_compose! {
             canonical_url: Some(format!("https://{HOST}/@ann/{status}")),
             audience,
             published,
-            date_origin: DateOrigin::FrontMatter,
+            date_origin: DateOrigin::Stated,
             edited: edited.filter(|edited| *edited <= now()),
             html,
             warning,

@@ -1,9 +1,9 @@
 //! Key pairs of accounts and server actors: made with openssl, sealed at rest, never shown.
 
+use super::seal;
 use crate::store::keys::KeyRow;
 use openssl::pkey::{Id, PKey, Private};
 use openssl::rsa::Rsa;
-use openssl::symm::{Cipher, decrypt_aead, encrypt_aead};
 use std::path::{Path, PathBuf};
 
 /// Fragment of an RSA key's URL, as Mastodon names it; some servers look for it by name.
@@ -13,8 +13,6 @@ pub const ED25519_KEY_ID: &str = "ed25519-key";
 
 /// RSA modulus in bits: what Mastodon makes, and the most that every server verifies.
 const RSA_BITS: u32 = 2048;
-const NONCE: usize = 12;
-const TAG: usize = 16;
 /// Multicodec prefix of an Ed25519 public key (`ed25519-pub`, 0xed as a varint).
 const ED25519_MULTICODEC: [u8; 2] = [0xed, 0x01];
 
@@ -37,6 +35,26 @@ pub enum Error {
         /// What is wrong.
         reason: &'static str,
     },
+    /// Something has to be sealed or opened, and the owner has given no key.
+    #[error(
+        "private posts are sealed with a key, and secrets.key_file is not set. Set it to the file with which they were sealed."
+    )]
+    NoKey,
+    /// Something was sealed with another key.
+    #[error("{what} was sealed with another key. Set secrets.key_file to the file with which it was sealed.")]
+    OtherKey {
+        /// What it is.
+        what: String,
+    },
+    /// Something sealed does not open.
+    #[error("{what} does not open: secrets.key_file is not the one that sealed it, or it is damaged.")]
+    Closed {
+        /// What it is bound to, which is its place and never its content.
+        what: String,
+    },
+    /// A sealed file cannot be read or written.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
     /// openssl refused.
     #[error("openssl refused: {0}")]
     Crypto(String),
@@ -48,10 +66,10 @@ impl From<openssl::error::ErrorStack> for Error {
     }
 }
 
-/// Seals private keys at rest, when the owner has given a key for it.
+/// Seals private keys at rest, when the owner has given a key for it; and in `seal.rs` other things.
 #[derive(Clone)]
 pub struct Vault {
-    key: Option<[u8; 32]>,
+    pub(super) key: Option<[u8; 32]>,
 }
 
 impl std::fmt::Debug for Vault {
@@ -91,13 +109,8 @@ impl Vault {
         }
         let key = self.key.ok_or(Error::Sealed { reason: "secrets.key_file is not set" })?;
         let damaged = Error::Sealed { reason: "secrets.key_file is not the one that sealed it, or the row is damaged" };
-        if row.private_key.len() < NONCE + TAG {
-            return Err(damaged);
-        }
-        let (nonce, rest) = row.private_key.split_at(NONCE);
-        let (sealed, tag) = rest.split_at(rest.len() - TAG);
         let bound = bound_data(&row.kind, &row.key_id, &row.public_key);
-        let der = decrypt_aead(Cipher::aes_256_gcm(), &key, Some(nonce), &bound, sealed, tag).map_err(|_| damaged)?;
+        let der = seal::open(&key, &bound, &row.private_key).ok_or(damaged)?;
         let key = PKey::private_key_from_der(&der)?;
         debug_assert!(matches!(key.id(), Id::RSA | Id::ED25519));
         Ok(key)
@@ -111,12 +124,7 @@ impl Vault {
     /// The private half of an open pair as it should be stored: sealed, where there is a key for it.
     pub fn seal(&self, row: &KeyRow) -> Result<Vec<u8>, Error> {
         let Some(key) = &self.key else { return Ok(row.private_key.clone()) };
-        let mut nonce = [0; NONCE];
-        openssl::rand::rand_bytes(&mut nonce)?;
-        let mut tag = [0; TAG];
-        let bound = bound_data(&row.kind, &row.key_id, &row.public_key);
-        let sealed = encrypt_aead(Cipher::aes_256_gcm(), key, Some(&nonce), &bound, &row.private_key, &mut tag)?;
-        Ok([nonce.as_slice(), &sealed, &tag].concat())
+        Ok(seal::seal(key, &bound_data(&row.kind, &row.key_id, &row.public_key), &row.private_key)?)
     }
 
     fn row(&self, kind: &str, key_id: &str, public_key: String, private: &PKey<Private>) -> Result<KeyRow, Error> {

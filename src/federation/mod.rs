@@ -1,11 +1,12 @@
 //! Talking to other servers: keys, the outbound client, a look at certificates; signatures as the inbox comes.
 //!
 //! May read actors and keys from the store; must never know archive formats, pages, or what to do about a message.
-//! No private key leaves [`keys`].
+//! No private key leaves [`keys`]; [`seal`] seals for others what is not public.
 
 pub mod certificate;
 pub mod client;
 pub mod keys;
+pub mod seal;
 
 use activitypub_federation::config::{FederationConfig, FederationConfigBuilderError};
 

@@ -170,7 +170,7 @@ static SANITISER: LazyLock<ammonia::Builder<'static>> = LazyLock::new(|| {
     let attributes = HashMap::from([
         ("a", HashSet::from(["href", "class", "translate", "lang"])),
         ("span", HashSet::from(["class", "translate", "lang"])),
-        ("p", HashSet::from(["lang"])),
+        ("p", HashSet::from(["class", "lang"])),
         ("ol", HashSet::from(["start", "reversed"])),
         ("li", HashSet::from(["value"])),
     ]);
@@ -243,6 +243,8 @@ mod tests {
             r#"<p><span class="invisible evil">a</span><span class="fa fa-x">b</span></p>"#,
             r#"<p><span class="invisible">a</span><span>b</span></p>"#,
         );
+        // Mastodon hides such a paragraph where it shows the quoted post itself.
+        check(r#"<p class="quote-inline x">RE: b</p>"#, r#"<p class="quote-inline">RE: b</p>"#);
     }
 
     #[test]

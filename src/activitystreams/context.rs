@@ -19,6 +19,11 @@ pub fn actor() -> &'static Value {
     &ACTOR
 }
 
+/// Context of quote stamps (FEP-044f).
+pub fn quote_authorization() -> &'static Value {
+    &QUOTE_AUTHORIZATION
+}
+
 /// Context of plain collections and tombstones.
 pub fn plain() -> &'static Value {
     &PLAIN
@@ -36,9 +41,26 @@ static NOTE: LazyLock<Value> = LazyLock::new(|| {
             "interactionPolicy": { "@id": "gts:interactionPolicy", "@type": "@id" },
             "canQuote": { "@id": "gts:canQuote", "@type": "@id" },
             "automaticApproval": { "@id": "gts:automaticApproval", "@type": "@id" },
+            "votersCount": "toot:votersCount",
+            "quote": { "@id": "https://w3id.org/fep/044f#quote", "@type": "@id" },
+            "quoteUri": "http://fedibird.com/ns#quoteUri",
+            "_misskey_quote": "https://misskey-hub.net/ns#_misskey_quote",
+            "quoteAuthorization": { "@id": "https://w3id.org/fep/044f#quoteAuthorization", "@type": "@id" },
             "Hashtag": "as:Hashtag",
             "blurhash": "toot:blurhash",
             "focalPoint": { "@container": "@list", "@id": "toot:focalPoint" }
+        }
+    ])
+});
+
+static QUOTE_AUTHORIZATION: LazyLock<Value> = LazyLock::new(|| {
+    let term = |name: &str| json!({ "@id": format!("https://gotosocial.org/ns#{name}"), "@type": "@id" });
+    json!([
+        ACTIVITYSTREAMS,
+        {
+            "QuoteAuthorization": "https://w3id.org/fep/044f#QuoteAuthorization",
+            "interactingObject": term("interactingObject"),
+            "interactionTarget": term("interactionTarget")
         }
     ])
 });

@@ -1,11 +1,14 @@
 //! Accounts and posts → actors, Notes, Creates, collections. Only a [`Post`] can be rendered, and a post is for everyone.
 
 use super::context::{self, PUBLIC};
-use super::vocabulary::{Actor, Collection, Create, Document, Note, Tag, Tombstone};
+use super::vocabulary::{
+    Actor, Announce, Collection, Create, Document, Note, Question, Quote, QuoteAuthorization, Tag, Tombstone,
+};
 use crate::domain::account::Account;
 use crate::domain::ids::PostId;
-use crate::domain::post::{MediaFile, Post, Visibility};
+use crate::domain::post::{Boost, MediaFile, Post, Visibility};
 use crate::domain::settings::{Hashtags, Operator};
+use crate::domain::told::{Poll, PollOption};
 use crate::domain::urls::{AccountUrls, DomainUrls};
 use crate::text::escape;
 use chrono::{DateTime, Duration, SecondsFormat, Utc};
@@ -49,11 +52,14 @@ pub fn note(post: &Post, account: &Account, replies: Replies<'_>, now: DateTime<
     let urls = account.urls();
     let id = urls.note(post.id);
     let content = content(post, account);
-    let (to, cc) = audience(post, account, &urls);
-    let count = |path: &str| json!({ "id": urls.under_note(post.id, path), "type": "Collection", "totalItems": 0 });
+    let (to, cc) = audience(post.visibility, account, &urls);
+    let (likes, shares) = reactions(post, account);
+    let count =
+        |path: &str, total| json!({ "id": urls.under_note(post.id, path), "type": "Collection", "totalItems": total });
     let attachment = post.attachments.iter().filter_map(|attachment| {
         let file = attachment.file.as_ref()?;
-        let size = size(file);
+        let told = &attachment.told;
+        let size = size(file).or(told.size.filter(|_| file.picture.is_none()).filter(fits));
         Some(Document {
             kind: "Document",
             media_type: file.media_type.clone(),
@@ -61,13 +67,15 @@ pub fn note(post: &Post, account: &Account, replies: Replies<'_>, now: DateTime<
             name: attachment.alt.clone(),
             width: size.map(|(width, _)| width),
             height: size.map(|(_, height)| height),
-            blurhash: file.picture.as_ref().and_then(|picture| picture.blurhash.clone()),
+            blurhash: file.picture.as_ref().and_then(|picture| picture.blurhash.clone()).or(told.blurhash.clone()),
+            focal_point: told.focal_point,
+            duration: told.duration.clone(),
         })
     });
     let context = urls.context(post.context);
     Note {
         context_terms: None,
-        kind: "Note",
+        kind: if post.details.poll.is_some() { "Question" } else { "Note" },
         url: links(post, &urls),
         attributed_to: urls.actor(),
         published: timestamp(post.published),
@@ -77,7 +85,7 @@ pub fn note(post: &Post, account: &Account, replies: Replies<'_>, now: DateTime<
         summary: post.warning.clone(),
         sensitive: post.sensitive || post.warning.is_some(),
         in_reply_to: post.reply_to.map(|parent| urls.note(parent)),
-        content_map: post.language.as_ref().map(|language| json!({ language: content })),
+        content_map: content_map(post, &content),
         content,
         attachment: attachment.collect(),
         tag: hashtags(post, account, urls.domain(), now),
@@ -87,8 +95,10 @@ pub fn note(post: &Post, account: &Account, replies: Replies<'_>, now: DateTime<
             Replies::Link => Value::from(urls.under_note(post.id, "replies")),
             Replies::Inline { direct, more } => embedded(&replies_root(&urls, post.id, direct, more)),
         },
-        likes: count("likes"),
-        shares: count("shares"),
+        likes: count("likes", likes),
+        shares: count("shares", shares),
+        poll: post.details.poll.as_ref().map(|poll| question(poll)),
+        quote: post.quoted.map(|quoted| quote(&urls, post.id, quoted)),
         interaction_policy: json!({ "canQuote": { "automaticApproval": [quoters(account, &urls)] } }),
         id,
     }
@@ -121,6 +131,44 @@ pub fn create(post: &Post, account: &Account, now: DateTime<Utc>) -> Create {
         cc: note.cc.clone(),
         object: note,
     }
+}
+
+/// A boost as an Announce.
+pub fn announce(boost: &Boost, account: &Account) -> Announce {
+    let urls = account.urls();
+    let (to, cc) = audience(boost.visibility, account, &urls);
+    Announce {
+        context_terms: None,
+        id: urls.under_note(boost.id, "activity"),
+        kind: "Announce",
+        actor: urls.actor(),
+        published: timestamp(boost.published),
+        to,
+        cc,
+        object: match boost.ours {
+            Some(post) => urls.note(post),
+            None => boost.object.clone(),
+        },
+    }
+}
+
+/// Our word that one of our posts may quote another one (FEP-044f, R-62).
+pub fn quote_authorization(account: &Account, id: PostId, quoted: PostId) -> QuoteAuthorization {
+    let urls = account.urls();
+    QuoteAuthorization {
+        context_terms: context::quote_authorization(),
+        id: urls.under_note(id, "quote_authorization"),
+        kind: "QuoteAuthorization",
+        attributed_to: urls.actor(),
+        interacting_object: urls.note(id),
+        interaction_target: urls.note(quoted),
+    }
+}
+
+/// Likes and boosts that a post shows other servers: ours, and the archived ones where the owner wants that.
+pub fn reactions(post: &Post, account: &Account) -> (u64, u64) {
+    let archived = |total: Option<u64>| total.filter(|_| account.settings.archived_counts).unwrap_or(0);
+    (archived(post.details.totals.likes), archived(post.details.totals.boosts))
 }
 
 /// The replies collection of a post with its first page.
@@ -210,7 +258,11 @@ fn image(file: &MediaFile, domain: &DomainUrls) -> Value {
 /// Width and height of a picture; `None` also for one that is so large that Pixelfed would refuse the whole post.
 fn size(file: &MediaFile) -> Option<(u32, u32)> {
     let picture = file.picture.as_ref()?;
-    Some((picture.width, picture.height)).filter(|(width, height)| *width.max(height) <= MAX_SIDE)
+    Some((picture.width, picture.height)).filter(fits)
+}
+
+fn fits((width, height): &(u32, u32)) -> bool {
+    *width.max(height) <= MAX_SIDE
 }
 
 /// The server actor, which signs what no account signs.
@@ -255,28 +307,88 @@ pub fn tombstone(id: String, former_type: &'static str, since: DateTime<Utc>) ->
 
 /// A profile field's value as HTML: a lone link becomes the exact form that Mastodon verifies.
 pub fn field_html(value: &str) -> String {
-    let is_link = url::Url::parse(value).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+    let is_link = is_web_address(value);
     let escaped = escape(value);
     if is_link { format!("<a href=\"{escaped}\" rel=\"me nofollow noopener\">{escaped}</a>") } else { escaped }
 }
 
-/// The text with the visible link to where the post first stood: no server shows a canonical link by itself.
+/// The text with what no field of a Note carries: before it the title; after it links to what it answers and
+/// quotes, where that is not ours, and the visible link to where it first stood.
 fn content(post: &Post, account: &Account) -> String {
-    let mut html = post.content.as_str().to_owned();
-    if let Some(url) = post.canonical_url.as_ref().filter(|_| account.settings.provenance_line) {
+    let mut html = String::new();
+    if let Some(title) = &post.details.title {
+        html.push_str(&format!("<p><strong>{}</strong></p>", escape(title)));
+    }
+    html.push_str(post.content.as_str());
+    let link = |url: &str| {
         let shown = url.strip_prefix("https://").unwrap_or(url);
-        let (url, shown) = (escape(url), escape(shown));
-        html.push_str(&format!(
-            "<p>Archived from <a href=\"{url}\" rel=\"nofollow noopener\" translate=\"no\">{shown}</a></p>"
-        ));
+        format!("<a href=\"{}\" rel=\"nofollow noopener\" translate=\"no\">{}</a>", escape(url), escape(shown))
+    };
+    let elsewhere = |url: &&String| is_web_address(url) && !html.contains(&*escape(url));
+    let answers = post.details.answers.as_ref().filter(|_| post.reply_to.is_none()).filter(elsewhere);
+    // Mastodon writes the link into the text by itself since 4.5.
+    let quotes = post.details.quote.as_ref().filter(|_| post.quoted.is_none() && !html.contains("quote-inline"));
+    let quotes = quotes.filter(elsewhere);
+    let answers = answers.map(|url| format!("<p>In reply to {}</p>", link(url)));
+    let quotes = quotes.map(|url| format!("<p class=\"quote-inline\">RE: {}</p>", link(url)));
+    html.extend(answers.into_iter().chain(quotes));
+    if let Some(url) = post.canonical_url.as_ref().filter(|_| account.settings.provenance_line) {
+        html.push_str(&format!("<p>Archived from {}</p>", link(url)));
     }
     html
 }
 
+/// Whether a text is an address that a browser may be sent to.
+pub fn is_web_address(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+}
+
+/// The text under its language, then under the others that the source has.
+fn content_map(post: &Post, content: &str) -> Option<Value> {
+    let mut map = serde_json::Map::new();
+    let main = post.details.languages.first().map(|(language, _)| language).or(post.language.as_ref())?;
+    map.insert(main.clone(), content.into());
+    for (language, html) in post.details.languages.iter().skip(1) {
+        map.insert(language.clone(), html.as_str().into());
+    }
+    Some(map.into())
+}
+
+/// A poll that takes no more votes.
+fn question(poll: &Poll) -> Question {
+    let option = |option: &PollOption| {
+        json!({
+            "type": "Note",
+            "name": option.name,
+            "replies": { "type": "Collection", "totalItems": option.votes.unwrap_or(0) }
+        })
+    };
+    let options: Vec<Value> = poll.options.iter().map(option).collect();
+    let (one_of, any_of) = if poll.multiple { (Vec::new(), options) } else { (options, Vec::new()) };
+    Question {
+        one_of,
+        any_of,
+        end_time: poll.closed.or(poll.ends).map(timestamp),
+        closed: poll.closed.map(timestamp),
+        voters_count: poll.voters,
+    }
+}
+
+/// A quote of our own Note with our own stamp.
+fn quote(urls: &AccountUrls, id: PostId, quoted: PostId) -> Quote {
+    let quoted = urls.note(quoted);
+    Quote {
+        quote: quoted.clone(),
+        quote_uri: quoted.clone(),
+        misskey_quote: quoted,
+        quote_authorization: urls.under_note(id, "quote_authorization"),
+    }
+}
+
 /// `to` and `cc`. A mirror run by somebody else is unlisted whatever its source was.
-fn audience(post: &Post, account: &Account, urls: &AccountUrls) -> (Vec<String>, Vec<String>) {
+fn audience(visibility: Visibility, account: &Account, urls: &AccountUrls) -> (Vec<String>, Vec<String>) {
     let (public, followers) = (vec![PUBLIC.to_owned()], vec![urls.under("followers")]);
-    match (post.visibility, account.settings.operator) {
+    match (visibility, account.settings.operator) {
         (Visibility::Public, Operator::Owner) => (public, followers),
         (Visibility::Unlisted, _) | (_, Operator::ThirdParty) => (followers, public),
     }

@@ -14,7 +14,7 @@ pub struct Note {
     pub context_terms: Option<&'static Value>,
     /// The Note's id, which is the URL that answers with it.
     pub id: String,
-    /// Always `Note`, long posts too.
+    /// `Question` for a poll, else `Note`, long posts too.
     #[serde(rename = "type")]
     pub kind: &'static str,
     /// Our own page first, a plain string; then the links to the origin.
@@ -57,6 +57,91 @@ pub struct Note {
     pub shares: Value,
     /// Who may quote it.
     pub interaction_policy: Value,
+    /// The poll, if it is a Question.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub poll: Option<Question>,
+    /// The post of ours that it quotes.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub quote: Option<Quote>,
+}
+
+/// What makes a Note a Question: a poll that takes no more votes.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Question {
+    /// The options of a poll with one choice.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub one_of: Vec<Value>,
+    /// The options of a poll with several choices.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub any_of: Vec<Value>,
+    /// When voting ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_time: Option<String>,
+    /// The same: an archived poll is always closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed: Option<String>,
+    /// How many people voted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub voters_count: Option<u64>,
+}
+
+/// A quote of one of our own Notes, in every spelling that is read.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Quote {
+    /// The quoted Note's id (FEP-044f).
+    pub quote: String,
+    /// The same, as Fedibird and others spell it.
+    pub quote_uri: String,
+    /// The same, as Misskey spells it.
+    #[serde(rename = "_misskey_quote")]
+    pub misskey_quote: String,
+    /// The id of our stamp that says that we may.
+    pub quote_authorization: String,
+}
+
+/// Our word that a quote of our Note is permitted (FEP-044f).
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QuoteAuthorization {
+    /// The terms.
+    #[serde(rename = "@context")]
+    pub context_terms: &'static Value,
+    /// Its id, below that of the Note that quotes.
+    pub id: String,
+    /// `QuoteAuthorization`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The actor whose Note is quoted.
+    pub attributed_to: String,
+    /// The Note that quotes.
+    pub interacting_object: String,
+    /// The Note that is quoted.
+    pub interaction_target: String,
+}
+
+/// A boost: somebody's object passed on.
+#[derive(Clone, Debug, Serialize)]
+pub struct Announce {
+    /// Present at the top of a document only.
+    #[serde(rename = "@context", skip_serializing_if = "Option::is_none")]
+    pub context_terms: Option<&'static Value>,
+    /// Below the number of the boost.
+    pub id: String,
+    /// `Announce`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The actor's id.
+    pub actor: String,
+    /// When it was boosted.
+    pub published: String,
+    /// Who it is to (R-65: required).
+    pub to: Vec<String>,
+    /// Who else.
+    pub cc: Vec<String>,
+    /// The id of the object that is passed on; it is fetched from its own server.
+    pub object: String,
 }
 
 /// A media file of a Note.
@@ -81,6 +166,12 @@ pub struct Document {
     /// What a picture looks like before it is loaded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blurhash: Option<String>,
+    /// The point to keep in view: x and y from -1 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub focal_point: Option<(f64, f64)>,
+    /// How long it plays, an ISO 8601 duration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration: Option<String>,
 }
 
 /// A hashtag of a Note.

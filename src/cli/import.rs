@@ -185,6 +185,7 @@ fn to_json(report: &Report, took: Duration) -> Value {
         "skipped": skipped.collect::<Vec<_>>(),
         "notes": notes.collect::<Vec<_>>(),
         "published": report.published,
+        "unpublished": { "boosts": report.unpublished_boosts, "replies": report.unpublished_replies },
         "media": { "stored": report.media_stored, "missing": report.media_missing },
         "estimated_dates": report.estimated_dates,
         "profile": report.profile.as_ref().map(profile::to_json),
@@ -204,6 +205,15 @@ fn print(report: &Report, dry_run: bool, took: Duration) {
     println!("  media missing    {:>7}", report.media_missing);
     println!("  estimated dates  {:>7}", report.estimated_dates);
     println!("  published        {:>7}", report.published);
+    if report.unpublished_replies > 0 {
+        println!(
+            "  replies kept     {:>7}  to others, not published: publish.replies is off",
+            report.unpublished_replies
+        );
+    }
+    if report.unpublished_boosts > 0 {
+        println!("  boosts kept      {:>7}  not published: publish.boosts is off", report.unpublished_boosts);
+    }
     println!("  notes            {:>7}", report.notes.len());
     if let Some(outcome) = &report.profile {
         profile::print(outcome, dry_run);

@@ -2,7 +2,9 @@
 
 use crate::activitystreams::render::timestamp;
 use crate::domain::account::{Account, AccountState};
-use crate::domain::post::{Attachment, Post, Tombstone};
+use crate::domain::details::Details;
+use crate::domain::post::{Attachment, Boost, Entry, Post, Tombstone};
+use crate::domain::told::PollOption;
 use serde_json::{Map, Value, json};
 use std::io::Write;
 
@@ -85,6 +87,8 @@ pub fn post(post: &Post, account: &Account) -> Value {
             "height": picture(attachment).map(|picture| picture.height),
             "blurhash": picture(attachment).and_then(|picture| picture.blurhash.clone()),
             "alt": attachment.alt,
+            "focal_point": attachment.told.focal_point,
+            "duration": attachment.told.duration,
             "source": attachment.source_url,
         })
     });
@@ -105,12 +109,65 @@ pub fn post(post: &Post, account: &Account) -> Value {
         "sensitive": post.sensitive,
         "tags": post.tags,
         "reply_to": post.reply_to.map(|id| id.to_string()),
-        "published_here": !post.to_others,
+        "published_here": post.listed,
         "context": post.context.to_string(),
         "content": post.content.as_str(),
+        "details": details(post),
         "attachments": attachments.collect::<Vec<_>>(),
         "exposed": post.exposed.map(timestamp),
     })
+}
+
+/// What a richer source told about a post; null where that is nothing.
+fn details(post: &Post) -> Value {
+    let details = &post.details;
+    if *details == Details::default() {
+        return Value::Null;
+    }
+    let option = |option: &PollOption| json!({ "name": option.name, "votes": option.votes });
+    json!({
+        "type": details.object_type,
+        "title": details.title,
+        "languages": details.languages.iter().map(|(language, _)| language).collect::<Vec<_>>(),
+        "mentions": details.mentions.iter().map(|who| json!({ "name": who.name, "url": who.href })).collect::<Vec<_>>(),
+        "emoji": details.emoji.iter().map(|emoji| &emoji.shortcode).collect::<Vec<_>>(),
+        "poll": details.poll.as_ref().map(|poll| json!({
+            "multiple": poll.multiple,
+            "options": poll.options.iter().map(option).collect::<Vec<_>>(),
+            "closed": poll.closed.map(timestamp),
+            "voters": poll.voters,
+        })),
+        "quotes": details.quote,
+        "quotes_here": post.quoted.map(|id| id.to_string()),
+        "answers": details.answers,
+        "likes": details.totals.likes,
+        "boosts": details.totals.boosts,
+        "replies": details.totals.replies,
+    })
+}
+
+/// A boost.
+pub fn boost(boost: &Boost, account: &Account) -> Value {
+    json!({
+        "id": boost.id.to_string(),
+        "state": "live",
+        "key": boost.key.to_string(),
+        "boost_of": boost.object,
+        "boost_of_here": boost.ours.map(|id| id.to_string()),
+        "activity": account.urls().under_note(boost.id, "activity"),
+        "published": timestamp(boost.published),
+        "visibility": boost.visibility.name(),
+        "published_here": boost.listed,
+        "exposed": boost.exposed.map(timestamp),
+    })
+}
+
+/// What an account shows.
+pub fn entry(entry: &Entry, account: &Account) -> Value {
+    match entry {
+        Entry::Post(post) => self::post(post, account),
+        Entry::Boost(boost) => self::boost(boost, account),
+    }
 }
 
 /// What is left of a withdrawn post.

@@ -3,10 +3,10 @@
 use super::{AccountFlag, JsonFlag, output};
 use crate::activitystreams::render::timestamp;
 use crate::domain::ids::PostId;
-use crate::domain::post::Stored;
+use crate::domain::post::{Entry, Stored};
 use crate::operations::posts;
 use crate::startup::Started;
-use crate::store::posts::{Cursor, Listing};
+use crate::store::listing::{Cursor, Listing};
 use chrono::Utc;
 use clap::Subcommand;
 use serde_json::Value;
@@ -80,10 +80,19 @@ impl Command {
                 let cursor = before.map_or(Cursor::Newest, |id| Cursor::Before(PostId(id)));
                 let page = app.store.page_posts(Listing::Account(account.id), cursor, limit).await?;
                 if json.json {
-                    return output::json(&Value::from_iter(page.posts.iter().map(|post| output::post(post, &account))));
+                    return output::json(&Value::from_iter(
+                        page.entries.iter().map(|entry| output::entry(entry, &account)),
+                    ));
                 }
-                for post in page.posts {
-                    println!("{}  {}  {}", post.id, timestamp(post.published), post.content.excerpt(60));
+                for entry in page.entries {
+                    match entry {
+                        Entry::Post(post) => {
+                            println!("{}  {}  {}", post.id, timestamp(post.published), post.content.excerpt(60));
+                        }
+                        Entry::Boost(boost) => {
+                            println!("{}  {}  boost of {}", boost.id, timestamp(boost.published), boost.object);
+                        }
+                    }
                 }
                 Ok(())
             }
@@ -93,6 +102,7 @@ impl Command {
                 let found = found.ok_or_else(|| anyhow::anyhow!("{} has no post {id}", account.handle))?;
                 let value = match &found {
                     Stored::Live(post) => output::post(post, &account),
+                    Stored::Boost(boost) => output::boost(boost, &account),
                     Stored::Withdrawn(tombstone) => output::tombstone(tombstone),
                 };
                 if json.json {

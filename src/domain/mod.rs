@@ -6,6 +6,7 @@
 //! Start with `post.rs`, then `source.rs`.
 
 pub mod account;
+pub mod details;
 pub mod ids;
 pub mod imports;
 pub mod post;

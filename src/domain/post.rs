@@ -1,7 +1,9 @@
 //! A post of ours, which anyone may read: public or unlisted, there is no other kind.
 
+use super::details::Details;
 use super::ids::{AccountId, ContextId, PostId};
 use super::source::{DateOrigin, Format, MediaKind, Remark, SourceAudience, SourceKey};
+use super::told::MediaTold;
 use crate::text::SafeHtml;
 use chrono::{DateTime, Utc};
 
@@ -90,7 +92,7 @@ impl Picture {
 }
 
 /// A picture, film or sound of a post.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Attachment {
     /// The stored file; `None` while the file is missing.
     pub file: Option<MediaFile>,
@@ -100,6 +102,8 @@ pub struct Attachment {
     pub alt: Option<String>,
     /// What the source called it: a path or a URL.
     pub source_url: String,
+    /// What else the source told about it.
+    pub told: MediaTold,
 }
 
 /// A post that stands here and can be read by anyone.
@@ -137,12 +141,43 @@ pub struct Post {
     pub tags: Vec<String>,
     /// The post here that it answers, as long as that one stands.
     pub reply_to: Option<PostId>,
-    /// Whether its conversation begins with a reply to a post that is not here: then it is kept, and not published.
+    /// Whether its conversation begins with a reply to a post that is not here.
     pub to_others: bool,
+    /// Whether it is published: a reply to others is only kept, unless the account's owner wants it published.
+    pub listed: bool,
     /// The conversation.
     pub context: ContextId,
     /// Media in order, also those whose file is missing.
     pub attachments: Vec<Attachment>,
+    /// What else its source told.
+    pub details: Details,
+    /// The post of the same account that it quotes, as long as that one stands.
+    pub quoted: Option<PostId>,
+    /// When its row last changed.
+    pub changed: DateTime<Utc>,
+    /// When it first answered under a name that is for ever.
+    pub exposed: Option<DateTime<Utc>>,
+}
+
+/// A post passed on: somebody else's, or the account's own. Served only where the account's owner wants that.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Boost {
+    /// Its number.
+    pub id: PostId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// Its identity at the source.
+    pub key: SourceKey,
+    /// The id of the object that is passed on.
+    pub object: String,
+    /// That object, if it is a post of the same account that stands here.
+    pub ours: Option<PostId>,
+    /// Who sees it.
+    pub visibility: Visibility,
+    /// When it was passed on.
+    pub published: DateTime<Utc>,
+    /// Whether it is published: only where the account's owner wants that.
+    pub listed: bool,
     /// When its row last changed.
     pub changed: DateTime<Utc>,
     /// When it first answered under a name that is for ever.
@@ -166,11 +201,48 @@ pub struct Tombstone {
     pub awaited: bool,
 }
 
+/// What an account shows in its outbox and on its page.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Entry {
+    /// A post.
+    Post(Box<Post>),
+    /// A post passed on.
+    Boost(Boost),
+}
+
+impl Entry {
+    /// Its number.
+    pub fn id(&self) -> PostId {
+        match self {
+            Entry::Post(post) => post.id,
+            Entry::Boost(boost) => boost.id,
+        }
+    }
+
+    /// The post; `None` for a boost.
+    pub fn post(&self) -> Option<&Post> {
+        match self {
+            Entry::Post(post) => Some(post),
+            Entry::Boost(_) => None,
+        }
+    }
+
+    /// When it first answered under a name that is for ever.
+    pub fn exposed(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Entry::Post(post) => post.exposed,
+            Entry::Boost(boost) => boost.exposed,
+        }
+    }
+}
+
 /// What stands at a post's URL.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Stored {
     /// A post.
     Live(Box<Post>),
+    /// A post passed on.
+    Boost(Boost),
     /// The trace of one.
     Withdrawn(Tombstone),
 }
@@ -212,6 +284,12 @@ pub struct NewPost {
     pub reply_to: Option<SourceKey>,
     /// Media in order.
     pub attachments: Vec<Attachment>,
+    /// What else its source told.
+    pub details: Details,
+    /// The id of the object that it passes on, if it is a boost; it has no text of its own then.
+    pub boost_of: Option<String>,
+    /// The key of the post of the same account that it quotes or passes on, if that is one.
+    pub refers_to: Option<SourceKey>,
     /// Which reader made it.
     pub format: Format,
     /// That reader's version.

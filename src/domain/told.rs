@@ -1,6 +1,6 @@
 //! What richer sources tell about a post, its media and its account, beyond text and date. Data alone.
 
-use super::source::Author;
+use super::source::{Author, SourceKey};
 use chrono::{DateTime, Utc};
 
 /// What a source tells about a media file besides where it is. Not checked against the file.
@@ -58,6 +58,14 @@ pub struct Poll {
     pub voters: Option<u64>,
 }
 
+impl Poll {
+    /// The same, closed at the latest `now`. An archived poll takes no votes: where nobody tells, it counts as closed when
+    /// it was to end, else when it was `published` (R-61: archived polls always say when they were closed).
+    pub fn closed(self, published: DateTime<Utc>, now: DateTime<Utc>) -> Poll {
+        Poll { closed: Some(self.closed.or(self.ends).unwrap_or(published).min(now)), ..self }
+    }
+}
+
 /// A person that a post names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mention {
@@ -108,6 +116,8 @@ pub struct Told {
     pub poll: Option<Poll>,
     /// The id of the object that it quotes.
     pub quote: Option<String>,
+    /// The identity that the object which it quotes or passes on would have as a post of the same account.
+    pub refers_to: Option<SourceKey>,
     /// The id of the object that it answers, whether we have that or not.
     pub answers: Option<String>,
     /// The conversation's id at the source.

@@ -9,7 +9,7 @@ use crate::activitystreams::context;
 use crate::activitystreams::render::{self, PublicKeys, Replies};
 use crate::domain::account::{Account, AccountState, Handle};
 use crate::domain::ids::PostId;
-use crate::domain::post::{Post, Stored, Tombstone};
+use crate::domain::post::{Boost, Post, Stored, Tombstone};
 use crate::domain::thread;
 use crate::store::keys::{KeyOwner, KeyRow};
 use actix_web::http::StatusCode;
@@ -59,11 +59,11 @@ pub async fn post(
         Found::Gone(account, since) => return gone(&account, since),
     };
     let (post, places) = match data.store.find_post_in_place(account.id, id).await?.ok_or_else(nothing)? {
-        (Stored::Live(post), _) if post.to_others => return Err(nothing()),
-        (Stored::Live(post), places) => (post, places),
+        (Stored::Live(post), places) if post.listed => (post, places),
+        (Stored::Live(_) | Stored::Boost(_), _) => return Err(nothing()),
         (Stored::Withdrawn(Tombstone { withdrawn, .. }), _) => return gone(&account, withdrawn),
     };
-    expose(&data, &here, &account, std::slice::from_ref(&*post), now).await?;
+    expose(&data, &here, &account, &unseen(&post), now).await?;
     let below = thread::below(&places, post.id);
     let replies = Replies::Inline { direct: &below.direct, more: !below.further.is_empty() };
     let mut note = render::note(&post, &account, replies, now);
@@ -74,7 +74,7 @@ pub async fn post(
     Ok(document.link(alternate(&note.id)).respond(&request, now))
 }
 
-/// `/users/H/statuses/ID/activity`: the Create.
+/// `/users/H/statuses/ID/activity`: the Create, or the Announce of a boost.
 pub async fn activity(
     data: Data,
     here: Here,
@@ -83,18 +83,45 @@ pub async fn activity(
 ) -> Result<HttpResponse, Error> {
     let now = Utc::now();
     let (handle, id) = path.into_inner();
-    let (account, post) = match find_post(&data, &here, &handle, &id).await? {
-        FoundPost::Post(account, post) => (account, post),
-        FoundPost::Gone(account, id, since) => {
+    let (account, post) = match find_entry(&data, &here, &handle, &id).await? {
+        FoundEntry::Post(account, post) => (account, post),
+        FoundEntry::Boost(account, boost) => {
+            let unseen: Vec<PostId> = boost.exposed.is_none().then_some(boost.id).into_iter().collect();
+            expose(&data, &here, &account, &unseen, now).await?;
+            let mut announce = render::announce(&boost, &account);
+            announce.context_terms = Some(context::plain());
+            let document = Document::json(ACTIVITY_JSON, &announce, OBJECT_AGE).changed(account.changed).kept(None);
+            return Ok(document.respond(&request, now));
+        }
+        FoundEntry::Gone(account, id, since) => {
             return Ok(tombstone(account.urls().under_note(id, "activity"), "Create", since, &request, now));
         }
     };
-    expose(&data, &here, &account, std::slice::from_ref(&*post), now).await?;
+    expose(&data, &here, &account, &unseen(&post), now).await?;
     let mut create = render::create(&post, &account, now);
     create.context_terms = Some(context::note());
     let changed = render::changed(&post, &account, now);
     let until = render::holds_until(&post, &account, now);
     Ok(Document::json(ACTIVITY_JSON, &create, OBJECT_AGE).changed(changed).kept(until).respond(&request, now))
+}
+
+/// `/users/H/statuses/ID/quote_authorization`: our stamp on a quote of one of our own posts (FEP-044f, R-62).
+pub async fn quote_authorization(
+    data: Data,
+    here: Here,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Error> {
+    let (handle, id) = path.into_inner();
+    let FoundPost::Post(account, post) = find_post(&data, &here, &handle, &id).await? else {
+        return Err(Error::gone("This post was withdrawn."));
+    };
+    let quoted = post.quoted.ok_or_else(|| Error::not_found("This post quotes no post that stands here."))?;
+    let stamp = render::quote_authorization(&account, post.id, quoted);
+    Ok(Document::json(ACTIVITY_JSON, &stamp, OBJECT_AGE)
+        .changed(account.changed)
+        .kept(None)
+        .respond(&request, Utc::now()))
 }
 
 /// `/actor`: the server actor, readable unsigned.
@@ -143,33 +170,55 @@ pub(super) async fn get_account(data: &Data, here: &Here, handle: &str) -> Resul
     }
 }
 
-/// What stands at a post's URL for other servers.
+/// A post at its URL for other servers.
 pub(super) enum FoundPost {
     Post(Arc<Account>, Box<Post>),
-    Gone(Arc<Account>, PostId, DateTime<Utc>),
+    Gone,
 }
 
 /// The post at exactly that number of a live account, or its trace.
 pub(super) async fn find_post(data: &Data, here: &Here, handle: &str, id: &str) -> Result<FoundPost, Error> {
+    match find_entry(data, here, handle, id).await? {
+        FoundEntry::Post(account, post) => Ok(FoundPost::Post(account, post)),
+        FoundEntry::Boost(..) => Err(Error::not_found("There is no such post here.")),
+        FoundEntry::Gone(..) => Ok(FoundPost::Gone),
+    }
+}
+
+/// What stands at the URL of a post or of a boost for other servers.
+enum FoundEntry {
+    Post(Arc<Account>, Box<Post>),
+    Boost(Arc<Account>, Boost),
+    Gone(Arc<Account>, PostId, DateTime<Utc>),
+}
+
+async fn find_entry(data: &Data, here: &Here, handle: &str, id: &str) -> Result<FoundEntry, Error> {
     let nothing = || Error::not_found("There is no such post here.");
     let id = PostId(number(id).ok_or_else(nothing)?);
     let account = match find_account(data, here, handle).await? {
         Found::Account(account) => account,
-        Found::Gone(account, since) => return Ok(FoundPost::Gone(account, id, since)),
+        Found::Gone(account, since) => return Ok(FoundEntry::Gone(account, id, since)),
     };
     match data.store.find_post(account.id, id).await?.ok_or_else(nothing)? {
-        Stored::Live(post) if post.to_others => Err(nothing()),
-        Stored::Live(post) => Ok(FoundPost::Post(account, post)),
-        Stored::Withdrawn(Tombstone { withdrawn, .. }) => Ok(FoundPost::Gone(account, id, withdrawn)),
+        Stored::Live(post) if post.listed => Ok(FoundEntry::Post(account, post)),
+        Stored::Boost(boost) if boost.listed => Ok(FoundEntry::Boost(account, boost)),
+        Stored::Live(_) | Stored::Boost(_) => Err(nothing()),
+        Stored::Withdrawn(Tombstone { withdrawn, .. }) => Ok(FoundEntry::Gone(account, id, withdrawn)),
     }
 }
 
+/// The number of a post that no other server has seen yet.
+fn unseen(post: &Post) -> Vec<PostId> {
+    post.exposed.is_none().then_some(post.id).into_iter().collect()
+}
+
 /// Note, before it is answered, that another server sees this under a name that is for ever: from now on dates are fixed.
+/// `fresh` are the posts that none has seen yet.
 pub(super) async fn expose(
     data: &Data,
     here: &Here,
     account: &Account,
-    posts: &[Post],
+    fresh: &[PostId],
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     if here.urls().is_loopback() {
@@ -181,9 +230,8 @@ pub(super) async fn expose(
     if account.exposed.is_none() {
         data.store.expose_account(account.id, now).await?;
     }
-    let fresh: Vec<PostId> = posts.iter().filter(|post| post.exposed.is_none()).map(|post| post.id).collect();
     if !fresh.is_empty() {
-        data.store.expose_posts(&fresh, now).await?;
+        data.store.expose_posts(fresh, now).await?;
     }
     Ok(())
 }

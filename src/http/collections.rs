@@ -6,13 +6,13 @@ use super::error::Error;
 use super::extract::{Here, number, query};
 use super::respond::{ACTIVITY_JSON, Document, OBJECT_AGE, PAGE_AGE};
 use crate::activitystreams::context;
-use crate::activitystreams::render::{self, create};
+use crate::activitystreams::render;
 use crate::activitystreams::vocabulary::Collection;
 use crate::domain::account::Account;
 use crate::domain::ids::{ContextId, PostId};
-use crate::domain::post::Post;
+use crate::domain::post::{Entry, Post};
 use crate::domain::thread;
-use crate::store::posts::{Cursor, Listing};
+use crate::store::listing::{Cursor, Listing};
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::Utc;
@@ -47,22 +47,30 @@ pub async fn outbox(
         return Ok(answer(&collection, &account, OBJECT_AGE, &request));
     };
     let page = data.store.page_posts(Listing::Account(account.id), cursor, OUTBOX_PAGE).await.map_err(no_place)?;
-    expose(&data, &here, &account, &page.posts, now).await?;
-    let items = page.posts.iter().map(|post| serde_json::to_value(create(post, &account, now)).unwrap_or_default());
-    let newest = page.posts.first().filter(|_| page.newer);
-    let oldest = page.posts.last().filter(|_| page.older);
+    let fresh: Vec<PostId> = page.entries.iter().filter(|entry| entry.exposed().is_none()).map(Entry::id).collect();
+    expose(&data, &here, &account, &fresh, now).await?;
+    let items = page.entries.iter().map(|entry| {
+        let activity = match entry {
+            Entry::Post(post) => serde_json::to_value(render::create(post, &account, now)),
+            Entry::Boost(boost) => serde_json::to_value(render::announce(boost, &account)),
+        };
+        activity.unwrap_or_default()
+    });
+    let newest = page.entries.first().filter(|_| page.newer).map(Entry::id);
+    let oldest = page.entries.last().filter(|_| page.older).map(Entry::id);
     let collection = Collection {
         context_terms: Some(context::note()),
         id,
         kind: "OrderedCollectionPage",
-        prev: newest.map(|post| format!("{root}?page=true&min_id={}", post.id)),
-        next: oldest.map(|post| format!("{root}?page=true&max_id={}", post.id)),
+        prev: newest.map(|id| format!("{root}?page=true&min_id={id}")),
+        next: oldest.map(|id| format!("{root}?page=true&max_id={id}")),
         part_of: Some(root),
         ordered_items: Some(items.collect()),
         ..Collection::default()
     };
-    let changed = page.posts.iter().map(|post| render::changed(post, &account, now)).max();
-    let until = page.posts.iter().filter_map(|post| render::holds_until(post, &account, now)).min();
+    let posts = || page.entries.iter().filter_map(Entry::post);
+    let changed = posts().map(|post| render::changed(post, &account, now)).max();
+    let until = posts().filter_map(|post| render::holds_until(post, &account, now)).min();
     let document = Document::json(ACTIVITY_JSON, &collection, PAGE_AGE).changed(changed.unwrap_or(account.changed));
     Ok(document.kept(until).respond(&request, now))
 }
@@ -100,13 +108,14 @@ pub(super) async fn tag(data: &Data, here: &Here, tag: &str, request: &HttpReque
                 data.store.page_posts(Listing::Tag(here.id, tag), cursor, OUTBOX_PAGE).await.map_err(no_place)?;
             let accounts = data.store.list_accounts().await?;
             let owner = |post: &Post| accounts.iter().find(|account| account.id == post.account);
-            let items = page.posts.iter().filter_map(|post| Some(Value::from(owner(post)?.urls().note(post.id))));
-            let oldest = page.posts.last().filter(|_| page.older);
+            let posts = page.entries.iter().filter_map(Entry::post);
+            let items = posts.filter_map(|post| Some(Value::from(owner(post)?.urls().note(post.id))));
+            let oldest = page.entries.last().filter(|_| page.older).map(Entry::id);
             Collection {
                 context_terms: Some(context::plain()),
                 id,
                 kind: "OrderedCollectionPage",
-                next: oldest.map(|post| format!("{root}?page=true&max_id={}", post.id)),
+                next: oldest.map(|id| format!("{root}?page=true&max_id={id}")),
                 part_of: Some(root),
                 ordered_items: Some(items.collect()),
                 ..Collection::default()
@@ -294,7 +303,8 @@ pub async fn replies(
     Ok(answer(&collection, &account, OBJECT_AGE, &request))
 }
 
-/// `…/statuses/ID/likes` and `…/shares`: our own counts, which begin at nothing.
+/// `…/statuses/ID/likes` and `…/shares`: our own counts, which begin at nothing, and those of the archive where the
+/// owner wants them added.
 pub async fn reactions(
     data: Data,
     here: Here,
@@ -305,11 +315,13 @@ pub async fn reactions(
     let FoundPost::Post(account, post) = find_post(&data, &here, &handle, &id).await? else {
         return Err(Error::gone("This post was withdrawn."));
     };
+    let (likes, shares) = render::reactions(&post, &account);
+    let total = if which == "likes" { likes } else { shares };
     let collection = Collection {
         context_terms: Some(context::plain()),
         id: account.urls().under_note(post.id, &which),
         kind: "Collection",
-        total_items: Some(0),
+        total_items: Some(i64::try_from(total).unwrap_or(i64::MAX)),
         ..Collection::default()
     };
     Ok(answer(&collection, &account, OBJECT_AGE, &request))

@@ -6,7 +6,8 @@
 pub mod activitypub;
 pub mod cache;
 pub mod collections;
-pub mod error;
+pub mod entries;
+mod error;
 pub mod extract;
 pub mod files;
 pub mod images;
@@ -54,6 +55,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         // Posts, first because they are asked for most.
         .service(get("/users/{handle}/statuses/{id}", activitypub::post))
         .service(get("/users/{handle}/statuses/{id}/activity", activitypub::activity))
+        .service(get("/users/{handle}/statuses/{id}/quote_authorization", activitypub::quote_authorization))
         .service(get("/users/{handle}/statuses/{id}/replies", collections::replies))
         .service(get("/users/{handle}/statuses/{id}/{which:likes|shares}", collections::reactions))
         // The process and what it stands on.

@@ -3,15 +3,17 @@
 use super::Data;
 use super::activitypub::{alternate, redirect};
 use super::collections::{self, no_place};
+use super::entries::{BoostView, EntryView, PostView};
 use super::error::Error;
 use super::extract::{Here, number, query, wants_activitypub};
 use super::respond::{Document, HTML, OBJECT_AGE};
-use super::views::{AccountLine, HomePage, PostView, ProfilePage, TagPage, ThreadPage};
+use super::views::{AccountLine, HomePage, ProfilePage, TagPage, ThreadPage};
+use crate::activitystreams::render::is_web_address;
 use crate::domain::account::{Account, AccountState, Handle};
 use crate::domain::ids::{AccountId, PostId};
-use crate::domain::post::Stored;
+use crate::domain::post::{Entry, Stored};
 use crate::domain::settings::Links;
-use crate::store::posts::{Cursor, Listing, Page};
+use crate::store::listing::{Cursor, Listing, Page};
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -86,8 +88,12 @@ pub(super) async fn thread(
     let nothing = || Error::not_found("There is no such post here.");
     let id = PostId(number(id).ok_or_else(nothing)?);
     let post = match data.store.find_post(account.id, id).await?.ok_or_else(nothing)? {
-        Stored::Live(post) if post.to_others => return Err(nothing()),
-        Stored::Live(post) => *post,
+        Stored::Live(post) if post.listed => *post,
+        Stored::Boost(boost) if boost.listed => {
+            let there = boost.ours.map_or(boost.object, |ours| account.urls().page(ours));
+            return if is_web_address(&there) { Ok(redirect(&there, &account)) } else { Err(nothing()) };
+        }
+        Stored::Live(_) | Stored::Boost(_) => return Err(nothing()),
         Stored::Withdrawn(_) => return Err(Error::gone("This post was withdrawn.")),
     };
     let page = format!("/@{}/{id}", account.handle);
@@ -120,7 +126,8 @@ pub async fn tag(data: Data, here: Here, tag: web::Path<String>, request: HttpRe
     let accounts = data.store.list_accounts().await?;
     let owner = |id: AccountId| accounts.iter().find(|account| account.id == id);
     let (_, older) = around(&page);
-    let posts = page.posts.iter().filter_map(|post| Some(PostView::new(post, owner(post.account)?, 1).with_author()));
+    let posts = page.entries.iter().filter_map(Entry::post);
+    let posts = posts.filter_map(|post| Some(PostView::new(post, owner(post.account)?, 1).with_author().into()));
     let body = rendered(&TagPage::new(here.urls().authority(), &tag, posts.collect(), older))?;
     Ok(Document::new(HTML, body, OBJECT_AGE).negotiated().respond(&request, Utc::now()))
 }
@@ -217,16 +224,20 @@ async fn page_of(data: &Data, listing: Listing<'_>, request: &HttpRequest) -> Re
 
 /// The numbers behind which newer and older posts stand.
 fn around(page: &Page) -> (Option<i64>, Option<i64>) {
-    let newest = page.posts.first().filter(|_| page.newer).map(|post| post.id.0);
-    let oldest = page.posts.last().filter(|_| page.older).map(|post| post.id.0);
+    let newest = page.entries.first().filter(|_| page.newer).map(|entry| entry.id().0);
+    let oldest = page.entries.last().filter(|_| page.older).map(|entry| entry.id().0);
     (newest, oldest)
 }
 
-async fn views(data: &Data, account: &Account, page: &Page) -> Result<Vec<PostView>, Error> {
-    let contexts: Vec<_> = page.posts.iter().map(|post| post.context).collect();
+async fn views(data: &Data, account: &Account, page: &Page) -> Result<Vec<EntryView>, Error> {
+    let contexts: Vec<_> = page.entries.iter().filter_map(Entry::post).map(|post| post.context).collect();
     let sizes = data.store.count_contexts(&contexts).await?;
     let size = |context| sizes.iter().find(|(known, _)| *known == context).map_or(1, |(_, size)| *size);
-    Ok(page.posts.iter().map(|post| PostView::new(post, account, size(post.context))).collect())
+    let view = |entry: &Entry| match entry {
+        Entry::Post(post) => PostView::new(post, account, size(post.context)).into(),
+        Entry::Boost(boost) => BoostView::new(boost, account).into(),
+    };
+    Ok(page.entries.iter().map(view).collect())
 }
 
 fn rendered(page: &impl Template) -> Result<String, Error> {

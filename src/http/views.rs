@@ -1,12 +1,12 @@
 //! What the page templates show, made from domain values. Askama escapes everything but fields that hold safe HTML.
 
+use super::entries::{EntryView, PostView};
 use super::error::Shown;
 use super::files::STYLE_VERSION;
-use super::images::{BANNER, HALF_ROW, ImageView, ROW, small};
+use super::images::{BANNER, ImageView, small};
 use crate::activitystreams::render::{field_html, timestamp};
 use crate::domain::account::{Account, AccountState};
 use crate::domain::post::Post;
-use crate::domain::source::MediaKind;
 use crate::domain::urls::AccountUrls;
 use askama::Template;
 use chrono::{DateTime, Utc};
@@ -33,108 +33,6 @@ impl DateView {
     }
 }
 
-/// A hashtag with its page.
-pub struct TagView {
-    name: String,
-    url: String,
-}
-
-/// A picture, film or sound.
-pub struct MediaView {
-    kind: &'static str,
-    url: String,
-    alt: Option<String>,
-    media_type: String,
-    image: ImageView,
-}
-
-/// One post.
-pub struct PostView {
-    id_attr: String,
-    permalink: String,
-    published_iso: String,
-    published_human: String,
-    date_estimated: bool,
-    edited_human: Option<String>,
-    edited_iso: Option<String>,
-    content_html: String,
-    lang: Option<String>,
-    warning: Option<String>,
-    sensitive: bool,
-    attachments: Vec<MediaView>,
-    tags: Vec<TagView>,
-    canonical_url: Option<String>,
-    canonical_host: Option<String>,
-    focused: bool,
-    is_reply: bool,
-    thread_size: i64,
-    thread_url: String,
-    author_name: String,
-    author_handle: String,
-    author_url: String,
-    author_avatar: Option<String>,
-    show_author: bool,
-}
-
-impl PostView {
-    /// A post of an account in a conversation of `thread_size` posts.
-    pub fn new(post: &Post, account: &Account, thread_size: i64) -> PostView {
-        let urls = account.urls();
-        let byline = Byline::of(account);
-        let page = format!("/@{}/{}", account.handle, post.id);
-        let files: Vec<_> = post.attachments.iter().filter_map(|a| Some((a, a.file.as_ref()?))).collect();
-        let visual = files.iter().filter(|(attachment, _)| attachment.kind != MediaKind::Audio).count();
-        let media = files.iter().enumerate().map(|(at, (attachment, file))| MediaView {
-            kind: attachment.kind.name(),
-            url: format!("/media/{}", file.file_name()),
-            alt: attachment.alt.clone(),
-            media_type: file.media_type.clone(),
-            // Two in a row; the last of an odd number has a row of its own.
-            image: match visual {
-                1 => ImageView::alone(file),
-                _ => ImageView::new(file, if visual % 2 == 1 && at + 1 == visual { ROW } else { HALF_ROW }),
-            },
-        });
-        let tag = |name: &String| TagView { name: format!("#{name}"), url: urls.domain().tag(name) };
-        PostView {
-            id_attr: format!("p{}", post.id),
-            published_iso: timestamp(post.published),
-            published_human: human(post.published),
-            date_estimated: post.date_estimated,
-            edited_human: post.updated.map(human),
-            edited_iso: post.updated.map(timestamp),
-            content_html: post.content.as_str().to_owned(),
-            lang: post.language.clone(),
-            warning: post.warning.clone(),
-            sensitive: post.sensitive,
-            attachments: media.collect(),
-            tags: post.tags.iter().map(tag).collect(),
-            canonical_host: post.canonical_url.as_deref().and_then(host),
-            canonical_url: post.canonical_url.clone(),
-            focused: false,
-            is_reply: post.reply_to.is_some(),
-            thread_size,
-            thread_url: page.clone(),
-            permalink: page,
-            author_name: byline.name,
-            author_handle: byline.handle_full,
-            author_url: byline.profile_url,
-            author_avatar: byline.avatar_url,
-            show_author: false,
-        }
-    }
-
-    /// The same, marked as the one that was asked for.
-    pub fn focused(self, focused: bool) -> PostView {
-        PostView { focused, ..self }
-    }
-
-    /// The same with its author, for pages of several accounts.
-    pub fn with_author(self) -> PostView {
-        PostView { show_author: true, ..self }
-    }
-}
-
 /// An account's page.
 #[derive(Template)]
 #[template(path = "profile.html")]
@@ -156,7 +54,7 @@ pub struct ProfilePage {
     origin_profile_url: Option<String>,
     origin_host: Option<String>,
     origin_since: Option<DateView>,
-    posts: Vec<PostView>,
+    posts: Vec<EntryView>,
     older_url: Option<String>,
     newer_url: Option<String>,
     robots_noindex: bool,
@@ -173,7 +71,7 @@ impl ProfilePage {
     pub fn new(
         account: &Account,
         span: Span,
-        posts: Vec<PostView>,
+        posts: Vec<EntryView>,
         newer: Option<i64>,
         older: Option<i64>,
     ) -> ProfilePage {
@@ -215,14 +113,14 @@ impl ProfilePage {
 
 /// Who wrote it, in a line.
 pub struct Byline {
-    name: String,
-    handle_full: String,
-    avatar_url: Option<String>,
-    profile_url: String,
+    pub(super) name: String,
+    pub(super) handle_full: String,
+    pub(super) avatar_url: Option<String>,
+    pub(super) profile_url: String,
 }
 
 impl Byline {
-    fn of(account: &Account) -> Byline {
+    pub(super) fn of(account: &Account) -> Byline {
         Byline {
             name: account.display_name().to_owned(),
             handle_full: format!("@{}", account.address()),
@@ -291,13 +189,13 @@ pub struct TagPage {
     style_version: &'static str,
     instance_host: String,
     tag: String,
-    posts: Vec<PostView>,
+    posts: Vec<EntryView>,
     older_url: Option<String>,
 }
 
 impl TagPage {
     /// The page of `tag` on a host.
-    pub fn new(host: &str, tag: &str, posts: Vec<PostView>, older: Option<i64>) -> TagPage {
+    pub fn new(host: &str, tag: &str, posts: Vec<EntryView>, older: Option<i64>) -> TagPage {
         let older_url = older.map(|id| format!("?max_id={id}"));
         let (instance_host, tag) = (host.to_owned(), tag.to_owned());
         TagPage { style_version: &STYLE_VERSION, instance_host, tag, posts, older_url }
@@ -366,20 +264,16 @@ pub fn error(shown: &Shown, host: &str, request_id: &str) -> String {
 }
 
 /// `5 April 2024, 00:39 UTC`.
-fn human(at: DateTime<Utc>) -> String {
+pub(super) fn human(at: DateTime<Utc>) -> String {
     at.format("%-d %B %Y, %H:%M UTC").to_string()
 }
 
 /// `12,345`.
-fn grouped(count: i64) -> String {
+pub(super) fn grouped(count: i64) -> String {
     let digits = count.to_string();
     let groups: Vec<&str> =
         digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
     groups.join(",")
-}
-
-fn host(url: &str) -> Option<String> {
-    url::Url::parse(url).ok()?.host_str().map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 pub use super::report::Report;
 
 use super::copies::{Copies, Told};
-use super::pipeline::{Item, Place, Reading, millis};
+use super::pipeline::{Item, Place, Reading, Times, millis};
 use super::preview::{self, Preview};
 use super::profile;
 use super::target::{self, Survey, Target, handle_of, same_author};
@@ -15,6 +15,7 @@ use crate::domain::source::{DateOrigin, Format, Remark, Skipped, SourceKey, Sour
 use crate::import::limits::Limits;
 use crate::import::{self, Only};
 use crate::store::ingest::Stored;
+use crate::store::listing::KeptCounts;
 use chrono::{DateTime, Utc};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -79,8 +80,8 @@ struct Run {
     told: HashMap<u128, Told>,
     /// What a dry run would have made, so that later batches find what they answer.
     planned: HashSet<u128>,
-    /// Posts that the outbox would show after a dry run and does not show now.
-    would_list: i64,
+    /// What the account would show and keep after a dry run, and does not now.
+    would: KeptCounts,
     /// Every file that was stored.
     files: HashSet<u128>,
 }
@@ -95,7 +96,14 @@ impl Before {
                 Ok(post) => {
                     // A further copy may be good where the first one was not.
                     self.left_out.remove(&digest(&post.key.0));
-                    posts.push(NewPost { reply_to: self.around_gaps(post.reply_to.clone()), ..post });
+                    let told = post.reply_to.clone();
+                    let reply_to = self.around_gaps(post.reply_to.clone());
+                    let mut post = NewPost { reply_to, ..post };
+                    if post.reply_to != told {
+                        // It answers what nobody may see here: not even where that stood is told.
+                        post.details.answers = None;
+                    }
+                    posts.push(post);
                 }
                 Err(((key, reply_to), skipped)) => {
                     let parent = self.around_gaps(reply_to);
@@ -117,11 +125,13 @@ impl Before {
 
 impl Run {
     /// Note what a batch of a dry run would have made, and count what the store could not: it took back what the
-    /// earlier batches made, so the answers to that were not listed; and an account that is not there has no store.
+    /// earlier batches made, so the answers to that counted as replies to others; and an account that is not there has no
+    /// store.
     fn plan(&mut self, created: &[&NewPost], nothing_stands: bool) {
         let (mut uncounted, mut counted) = (HashSet::new(), Vec::new());
         for post in created {
             let listed = match &post.reply_to {
+                _ if post.boost_of.is_some() => false,
                 None => nothing_stands,
                 Some(key) => self.planned.contains(&digest(&key.0)) || uncounted.contains(&digest(&key.0)),
             };
@@ -131,7 +141,16 @@ impl Run {
                 counted.push(digest(&post.key.0));
             }
         }
-        self.would_list += i64::try_from(uncounted.len()).unwrap_or_default();
+        let listed = i64::try_from(uncounted.len()).unwrap_or_default();
+        self.would.listed += listed;
+        match nothing_stands {
+            true => {
+                let of = |boost| created.iter().filter(|post| post.boost_of.is_some() == boost).count();
+                self.would.boosts += i64::try_from(of(true)).unwrap_or_default();
+                self.would.replies += i64::try_from(of(false)).unwrap_or_default() - listed;
+            }
+            false => self.would.replies -= listed,
+        }
         self.planned.extend(uncounted);
         self.planned.extend(counted);
     }
@@ -214,11 +233,14 @@ pub async fn ingest_watched(
     let Times { survey: survey_ms, read: read_ms, ready: ready_ms, write: write_ms } = times;
     tracing::info!(survey_ms, read_ms, ready_ms, write_ms, "what the stages of the import took");
     run.note_profile(profile::keep(app, &target, profiles, request.dry_run, now).await?);
-    let listed = match &target {
-        Target::Account(account) => app.store.count_listed(account.id).await?,
-        Target::WouldBe(_) => 0,
+    let mut kept = match &target {
+        Target::Account(account) => app.store.count_kept(account.id).await?,
+        Target::WouldBe(_) => KeptCounts::default(),
     };
-    run.report.published = u64::try_from(listed + run.would_list).unwrap_or_default();
+    kept += run.would;
+    let count = |count: i64| u64::try_from(count).unwrap_or_default();
+    run.report.published = count(kept.listed);
+    (run.report.unpublished_boosts, run.report.unpublished_replies) = (count(kept.boosts), count(kept.replies));
     run.report.media_stored = run.files.len() as u64;
     if let Some(import) = run.import {
         app.store.finish_import(import, &run.report.counts()).await?;
@@ -231,15 +253,6 @@ pub async fn ingest_watched(
         app.forget_media().await?;
     }
     Ok(run.report)
-}
-
-/// Milliseconds that the stages of an import took; all but the survey run at the same time.
-#[derive(Default)]
-struct Times {
-    survey: u64,
-    read: u64,
-    ready: u64,
-    write: u64,
 }
 
 /// Read every path, and send what can be written on, batch by batch. Gives the milliseconds of reading and making ready.
@@ -473,8 +486,12 @@ async fn write_part(
         }
     }
     if dry_run {
-        run.would_list += stored.listed;
-        run.plan(&created, matches!(target, Target::WouldBe(_)));
+        run.would += stored.more;
+        match target {
+            // All of it counted already.
+            Target::Account(account) if account.settings.publish_replies => {}
+            _ => run.plan(&created, matches!(target, Target::WouldBe(_))),
+        }
     }
     Ok(())
 }

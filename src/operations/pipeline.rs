@@ -120,6 +120,15 @@ impl Reading {
     }
 }
 
+/// Milliseconds that the stages of an import took; all but the survey run at the same time.
+#[derive(Default)]
+pub(super) struct Times {
+    pub(super) survey: u64,
+    pub(super) read: u64,
+    pub(super) ready: u64,
+    pub(super) write: u64,
+}
+
 /// Milliseconds since `begun`.
 pub(super) fn millis(begun: Instant) -> u64 {
     u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)

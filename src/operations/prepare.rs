@@ -1,13 +1,13 @@
 //! A source post made ready to be stored: judged, sanitised, its media kept. The edge where all HTML is cleaned, once.
 
 use super::Error;
+use crate::domain::details::Details;
 use crate::domain::ids::PostId;
 use crate::domain::post::{Attachment, NewPost, Visibility};
 use crate::domain::snowflake;
 use crate::domain::source::{Remark, Skipped, SourcePost};
-use crate::domain::told::SourceKind;
+use crate::domain::told::{Emoji, MediaTold, Mention, Poll, PollOption, SourceKind, Told};
 use crate::import;
-use crate::import::files::one_line;
 use crate::media::MediaStore;
 use crate::text::SafeHtml;
 use chrono::{DateTime, SubsecRound, Utc};
@@ -49,10 +49,12 @@ impl<'a> Workshop<'a> {
     pub(super) fn prepare(&mut self, source: SourcePost) -> Result<NewPost, Skipped> {
         let skip = |reason: &str| Skipped { at: source.at.clone(), reason: reason.to_owned() };
         let visibility = Visibility::of(source.audience).ok_or_else(|| skip("it is not public"))?;
-        if let SourceKind::Boost(of) = &source.told.kind {
-            return Err(skip(&format!("it is a boost of {}, and boosts are not kept yet", one_line(of))));
-        }
-        let content = SafeHtml::sanitise(&source.html);
+        let boost_of = match &source.told.kind {
+            SourceKind::Boost(object) => Some(storable(object)),
+            _ => None,
+        };
+        let content = if boost_of.is_some() { SafeHtml::default() } else { SafeHtml::sanitise(&source.html) };
+        let details = details(&source.told, source.published, self.now);
         let mut remarks = source.remarks;
         let attachments: Vec<Attachment> = source
             .media
@@ -75,11 +77,13 @@ impl<'a> Workshop<'a> {
                     file,
                     alt: item.alt.as_deref().map(storable),
                     source_url: storable(&item.reference),
+                    told: media_told(&item.told),
                 }
             })
             .collect();
         let plain = content.to_plain();
-        if plain.is_empty() && attachments.iter().all(|attachment| attachment.file.is_none()) {
+        let says = boost_of.is_some() || details.poll.is_some() || details.title.is_some() || details.quote.is_some();
+        if !says && plain.is_empty() && attachments.iter().all(|attachment| attachment.file.is_none()) {
             return Err(skip("nothing is left of it: no text, and no picture, film or sound that could be kept"));
         }
         let source_bytes =
@@ -107,12 +111,70 @@ impl<'a> Workshop<'a> {
             sensitive: source.sensitive,
             reply_to: source.reply_to,
             attachments,
+            details,
+            boost_of,
+            refers_to: source.told.refers_to,
             format: source.format,
             reader_version: source.reader_version,
             source_bytes,
             remarks,
         })
     }
+}
+
+/// What a richer source told, made safe to keep and to show.
+fn details(told: &Told, published: DateTime<Utc>, now: DateTime<Utc>) -> Details {
+    let maybe = |text: &Option<String>| text.as_deref().map(storable);
+    let option = |option: &PollOption| PollOption { name: storable(&option.name), votes: option.votes };
+    let poll = |poll: &Poll| Poll { options: poll.options.iter().map(option).collect(), ..poll.clone() };
+    Details {
+        object_type: match &told.kind {
+            SourceKind::Other(name) => Some(storable(name)),
+            _ => None,
+        },
+        title: maybe(&told.title).filter(|title| !title.trim().is_empty()),
+        languages: told.languages.iter().map(|(name, html)| (storable(name), SafeHtml::sanitise(html))).collect(),
+        mentions: told
+            .mentions
+            .iter()
+            .map(|who| Mention { href: storable(&who.href), name: storable(&who.name) })
+            .collect(),
+        emoji: told
+            .emoji
+            .iter()
+            .map(|emoji| Emoji { shortcode: storable(&emoji.shortcode), url: maybe(&emoji.url) })
+            .collect(),
+        poll: told.poll.as_ref().map(|told| poll(told).closed(published, now)),
+        quote: maybe(&told.quote),
+        answers: maybe(&told.answers),
+        totals: told.totals,
+    }
+}
+
+/// What a source told about a file, of which only what cannot upset another server is kept.
+fn media_told(told: &MediaTold) -> MediaTold {
+    let maybe = |text: &Option<String>| text.as_deref().map(storable);
+    MediaTold {
+        media_type: maybe(&told.media_type),
+        blurhash: maybe(&told.blurhash).filter(|hash| hash.len() >= 6),
+        duration: maybe(&told.duration).filter(|duration| is_duration(duration)),
+        icon: maybe(&told.icon),
+        ..told.clone()
+    }
+}
+
+/// Whether a text is an ISO 8601 duration in hours, minutes and seconds, as `PT1H2M3.5S`: what servers write for a film.
+fn is_duration(text: &str) -> bool {
+    let Some(mut rest) = text.strip_prefix("PT").filter(|rest| !rest.is_empty()) else { return false };
+    for unit in ['H', 'M', 'S'] {
+        if let Some((number, after)) = rest.split_once(unit) {
+            if number.parse::<f64>().is_err() || !number.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+                return false;
+            }
+            rest = after;
+        }
+    }
+    rest.is_empty()
 }
 
 /// Text as Postgres takes it: it has no place for U+0000.
@@ -138,6 +200,12 @@ mod tests {
 
     fn language(text: &str) -> Option<String> {
         detect_language(&SafeHtml::from_plain(text).to_plain())
+    }
+
+    #[test]
+    fn a_duration_has_hours_minutes_and_seconds_in_that_order() {
+        assert!(["PT12.5S", "PT1H2M3S", "PT90M"].into_iter().all(is_duration));
+        assert!(!["", "PT", "12", "PTS", "PT1X", "PT1S2M", "P1D", "PT-1S", "PT1e5S"].into_iter().any(is_duration));
     }
 
     #[test]

@@ -25,8 +25,12 @@ pub struct Report {
     pub skipped: Vec<Skipped>,
     /// What came in and is not quite as it was.
     pub notes: Vec<Remark>,
-    /// Posts that the outbox shows now.
+    /// Posts and boosts that the outbox shows now.
     pub published: u64,
+    /// Boosts that the account keeps and does not show, as its settings say.
+    pub unpublished_boosts: u64,
+    /// Replies to others, and what answers those, that the account keeps and does not show.
+    pub unpublished_replies: u64,
     /// Media files stored for what was created or updated, each counted once.
     pub media_stored: u64,
     /// Media files that posts refer to and that could not be had.
@@ -50,6 +54,8 @@ impl Report {
             ("media_missing", self.media_missing),
             ("estimated_dates", self.estimated_dates),
             ("published", self.published),
+            ("unpublished_boosts", self.unpublished_boosts),
+            ("unpublished_replies", self.unpublished_replies),
             ("notes", self.notes.len() as u64),
         ]
     }

@@ -12,7 +12,7 @@ use crate::text::SafeHtml;
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::Timestamptz;
+use diesel::sql_types::{BigInt, Bool, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use serde_json::{Map, Value, json};
 
@@ -132,7 +132,7 @@ impl Store {
         id: AccountId,
     ) -> Result<(i64, Option<DateTime<Utc>>, Option<DateTime<Utc>>), Error> {
         use diesel::dsl::{count_star, max, min};
-        let listed = posts::table.filter(posts::account_id.eq(id.0)).filter(super::posts::listed());
+        let listed = posts::table.filter(posts::account_id.eq(id.0)).filter(super::listing::listed());
         let span = listed.select((count_star(), min(posts::published_at), max(posts::published_at)));
         Ok(span.first(&mut self.connection().await?).await?)
     }
@@ -191,8 +191,11 @@ impl Store {
         connection
             .transaction(async |connection| {
                 media_rows::insert(connection, pictures.into_iter().flatten().collect(), now).await?;
+                relist(connection, account).await?;
                 let there = accounts::table.filter(accounts::id.eq(account.id.0).and(accounts::state.ne("gone")));
                 diesel::update(there).set(change).execute(connection).await?;
+                // Now no import can go on, so this finds what one wrote meanwhile.
+                relist(connection, account).await?;
                 changes::tell(connection).await
             })
             .await
@@ -312,6 +315,25 @@ fn account(row: Row, base_url: String, files: &[MediaFile]) -> Result<Account, E
         changed: row.changed_at,
         exposed: row.exposed_at,
     })
+}
+
+/// The settings of an account, which nobody changes until the transaction ends. Posts are locked before accounts.
+pub(super) async fn lock_settings(connection: &mut AsyncPgConnection, id: AccountId) -> Result<Settings, Error> {
+    let row = accounts::table.find(id.0).select(accounts::settings).for_no_key_update();
+    let settings: Value = row.first(connection).await?;
+    read_settings(&settings).map_err(|e| Error::Damaged(format!("account {id}: {e}")))
+}
+
+/// List the posts of an account as its settings say (R-8), of those that are not.
+async fn relist(connection: &mut AsyncPgConnection, account: &Account) -> Result<(), Error> {
+    let Settings { publish_replies: replies, publish_boosts: boosts, .. } = account.settings;
+    let relist = diesel::sql_query(
+        "UPDATE posts SET listed = NOT listed WHERE account_id = $1 \
+         AND listed <> ((boost_of IS NULL OR $2) AND (NOT to_others OR $3))",
+    );
+    let relist = relist.bind::<BigInt, _>(account.id.0).bind::<Bool, _>(boosts).bind::<Bool, _>(replies);
+    relist.execute(connection).await?;
+    Ok(())
 }
 
 fn settings_json(settings: &Settings) -> Value {

@@ -59,7 +59,7 @@ impl Store {
         let post = attachments::table
             .inner_join(posts::table.inner_join(accounts::table))
             .filter(attachments::media_sha256.eq(sha256).and(posts::withdrawn_at.is_null()).and(seen))
-            .filter(not(posts::to_others));
+            .filter(posts::listed);
         let row: Option<Row> = media::table
             .find(sha256)
             .filter(exists(profile).or(exists(post)))

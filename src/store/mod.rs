@@ -6,10 +6,12 @@
 
 pub mod accounts;
 pub mod changes;
+mod details;
 pub mod domains;
 pub mod imports;
 pub mod ingest;
 pub mod keys;
+pub mod listing;
 pub mod media;
 mod migrate;
 pub mod posts;

@@ -1,17 +1,18 @@
 //! Reading posts, and taking them back. Writing an archive's posts is `ingest/`.
 
+use super::listing::listed_posts;
 use super::schema::{accounts, attachments, contexts, media, post_revisions, post_sources, posts};
-use super::{Error, Store, changes, media as media_rows};
-use crate::domain::ids::{AccountId, ContextId, DomainId, PostId};
-use crate::domain::post::{Attachment, Post, Stored, Tombstone, Visibility};
+use super::{Error, Store, changes, details, media as media_rows};
+use crate::domain::ids::{AccountId, ContextId, PostId};
+use crate::domain::post::{Attachment, Boost, Entry, Post, Stored, Tombstone, Visibility};
 use crate::domain::source::{MediaKind, SourceKey};
 use crate::domain::thread::Place;
 use chrono::{DateTime, Utc};
-use diesel::dsl::{exists, not, sql};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use serde_json::Value;
+use std::collections::HashMap;
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = posts, check_for_backend(Pg))]
@@ -38,64 +39,22 @@ pub(super) struct Row {
     exposed_at: Option<DateTime<Utc>>,
     pub(super) withdrawn_at: Option<DateTime<Utc>>,
     awaited: bool,
+    details: Option<Value>,
+    pub(super) refers_to: Option<String>,
+    boost_of: Option<String>,
+    pub(super) listed: bool,
 }
 
-/// Post, kind, alternative text, name at the source, file.
-pub(super) type AttachmentRow = (i64, String, Option<String>, String, Option<media_rows::Row>);
+/// Post, kind, alternative text, name at the source, what else that told, file.
+pub(super) type AttachmentRow = (i64, String, Option<String>, String, Option<Value>, Option<media_rows::Row>);
 
-/// One step of paging through an account's posts, newest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cursor {
-    /// The newest.
-    Newest,
-    /// Those before (older than) a post.
-    Before(PostId),
-    /// Those directly after (newer than) a post; `PostId(0)` means from the very first.
-    After(PostId),
-}
-
-/// Posts that are shown together.
-#[derive(Clone, Copy, Debug)]
-pub enum Listing<'a> {
-    /// What an account's outbox shows.
-    Account(AccountId),
-    /// What live accounts of a domain show to everyone under a hashtag (lower case, without `#`): nothing unlisted.
-    Tag(DomainId, &'a str),
-}
-
-impl Listing<'_> {
-    fn query(self) -> posts::BoxedQuery<'static, Pg> {
-        let query = posts::table.filter(listed()).into_boxed();
-        match self {
-            Listing::Account(id) => query.filter(posts::account_id.eq(id.0)),
-            Listing::Tag(domain, tag) => {
-                let live = accounts::table.filter(accounts::domain_id.eq(domain.0).and(accounts::state.eq("live")));
-                let owners = sql::<Bool>("accounts.settings ->> 'operator' = 'owner'");
-                let live = live.filter(owners);
-                query
-                    .filter(posts::tags.contains(vec![tag.to_owned()]).and(posts::visibility.eq("public")))
-                    .filter(posts::account_id.eq_any(live.select(accounts::id)))
-            }
-        }
-    }
-}
-
-/// A page of posts, newest first, and whether there is more on either side.
-#[derive(Clone, Debug, Default)]
-pub struct Page {
-    /// The posts.
-    pub posts: Vec<Post>,
-    /// Whether there are newer ones.
-    pub newer: bool,
-    /// Whether there are older ones.
-    pub older: bool,
-}
-
-/// Which posts an account shows in its collections: those that stand, and of replies only those to itself.
-/// The index `posts_outbox` has the same condition, word for word: Postgres has to see that it is, in a plan that it makes
-/// once for all values.
-pub(super) fn listed() -> Box<dyn BoxableExpression<posts::table, Pg, SqlType = Bool>> {
-    Box::new(posts::withdrawn_at.is_null().and(not(posts::to_others)))
+/// What rows say about other posts, as far as those stand.
+#[derive(Default)]
+pub(super) struct Relations {
+    /// Posts that others answer.
+    pub(super) parents: Vec<i64>,
+    /// Posts that others quote or pass on, by account and key.
+    pub(super) referred: HashMap<(i64, String), i64>,
 }
 
 impl Store {
@@ -111,44 +70,9 @@ impl Store {
             None => Ok(None),
             Some(row) => match row.withdrawn_at {
                 Some(withdrawn) => Ok(Some(Stored::Withdrawn(tombstone(row, withdrawn)))),
-                None => Ok(self.complete(vec![row]).await?.pop().map(|post| Stored::Live(Box::new(post)))),
+                None => Ok(self.complete(vec![row]).await?.pop().map(Stored::from)),
             },
         }
-    }
-
-    /// A page of a listing. `NotFound` when the cursor names no post. Never skips by counting.
-    pub async fn page_posts(&self, listing: Listing<'_>, cursor: Cursor, limit: i64) -> Result<Page, Error> {
-        let query = || listing.query().select(Row::as_select());
-        let newest_first = (posts::published_at.desc(), posts::id.desc());
-        let oldest_first = (posts::published_at, posts::id);
-        let mut rows: Vec<Row>;
-        let (newer, older);
-        match cursor {
-            Cursor::Newest => {
-                rows = query().order(newest_first).limit(limit + 1).load(&mut self.connection().await?).await?;
-                (newer, older) = (false, trim(&mut rows, limit));
-            }
-            Cursor::Before(id) => {
-                let ((at, id), listed) = self.position(listing, id).await?;
-                let query = query().filter(posts::published_at.le(at)).filter(before(at, id));
-                rows = query.order(newest_first).limit(limit + 1).load(&mut self.connection().await?).await?;
-                (newer, older) = (listed || self.reaches(listing, at, id, true).await?, trim(&mut rows, limit));
-            }
-            Cursor::After(PostId(0)) => {
-                rows = query().order(oldest_first).limit(limit + 1).load(&mut self.connection().await?).await?;
-                (newer, older) = (trim(&mut rows, limit), false);
-                rows.reverse();
-            }
-            Cursor::After(id) => {
-                let ((at, id), listed) = self.position(listing, id).await?;
-                let after = posts::published_at.gt(at).or(posts::published_at.eq(at).and(posts::id.gt(id)));
-                let query = query().filter(posts::published_at.ge(at)).filter(after);
-                rows = query.order(oldest_first).limit(limit + 1).load(&mut self.connection().await?).await?;
-                (newer, older) = (trim(&mut rows, limit), listed || self.reaches(listing, at, id, false).await?);
-                rows.reverse();
-            }
-        }
-        Ok(Page { posts: self.complete(rows).await?, newer, older })
     }
 
     /// Live accounts, and the posts that their outboxes show.
@@ -156,13 +80,8 @@ impl Store {
         let mut connection = self.connection().await?;
         let users = accounts::table.filter(accounts::state.eq("live")).count().get_result(&mut connection).await?;
         let live = posts::table.inner_join(accounts::table).filter(accounts::state.eq("live"));
-        let standing = live.filter(posts::withdrawn_at.is_null()).filter(not(posts::to_others));
+        let standing = live.filter(posts::withdrawn_at.is_null().and(posts::listed).and(posts::boost_of.is_null()));
         Ok((users, standing.count().get_result(&mut connection).await?))
-    }
-
-    /// How many posts an account's outbox shows.
-    pub async fn count_listed(&self, account: AccountId) -> Result<i64, Error> {
-        count_listed(&mut *self.connection().await?, account).await
     }
 
     /// Follow a context to the one it was merged into; `None` when the account never had it.
@@ -179,21 +98,25 @@ impl Store {
     /// The standing posts of a conversation in order of time, at most `limit`.
     pub async fn list_context(&self, context: ContextId, limit: i64) -> Result<Vec<Post>, Error> {
         let rows: Vec<Row> = posts::table
-            .filter(posts::context_id.eq(context.0).and(posts::withdrawn_at.is_null()))
-            .filter(listed())
+            .filter(posts::context_id.eq(context.0))
+            .filter(listed_posts())
             .order((posts::published_at, posts::id))
             .limit(limit)
             .select(Row::as_select())
             .load(&mut self.connection().await?)
             .await?;
-        self.complete(rows).await
+        let post = |entry| match entry {
+            Entry::Post(post) => Some(*post),
+            Entry::Boost(_) => None,
+        };
+        Ok(self.complete(rows).await?.into_iter().filter_map(post).collect())
     }
 
     /// Who answers whom among the standing posts of a conversation, in order of time.
     pub async fn list_places(&self, context: ContextId) -> Result<Vec<Place>, Error> {
         let rows: Vec<(i64, Option<i64>)> = posts::table
             .filter(posts::context_id.eq(context.0))
-            .filter(listed())
+            .filter(listed_posts())
             .order((posts::published_at, posts::id))
             .select((posts::id, posts::reply_to_id))
             .load(&mut self.connection().await?)
@@ -206,7 +129,7 @@ impl Store {
         let contexts: Vec<i64> = contexts.iter().map(|context| context.0).collect();
         let rows: Vec<(i64, i64)> = posts::table
             .filter(posts::context_id.eq_any(contexts))
-            .filter(listed())
+            .filter(listed_posts())
             .group_by(posts::context_id)
             .select((posts::context_id, diesel::dsl::count_star()))
             .load(&mut self.connection().await?)
@@ -276,55 +199,25 @@ impl Store {
         Ok(rows.into_iter().filter_map(|row| row.withdrawn_at.map(|at| tombstone(row, at))).collect())
     }
 
-    /// Where a post of a listing stands in time, or stood before it was withdrawn; and whether it is known to stand there
-    /// still, so that a page beside it has it for a neighbour.
-    async fn position(&self, listing: Listing<'_>, id: PostId) -> Result<((DateTime<Utc>, i64), bool), Error> {
-        let place = posts::table.filter(posts::id.eq(id.0).and(not(posts::to_others))).into_boxed();
-        let place = match listing {
-            Listing::Account(account) => place.filter(posts::account_id.eq(account.0)),
-            Listing::Tag(domain, _) => {
-                let live = accounts::table.filter(accounts::domain_id.eq(domain.0).and(accounts::state.eq("live")));
-                place.filter(posts::account_id.eq_any(live.select(accounts::id)))
-            }
-        };
-        let columns = ((posts::published_at, posts::id), posts::withdrawn_at.is_null());
-        let place: Option<((DateTime<Utc>, i64), bool)> =
-            place.select(columns).first(&mut self.connection().await?).await.optional()?;
-        let (place, stands) = place.ok_or_else(|| Error::NotFound(format!("post {id}")))?;
-        Ok((place, stands && matches!(listing, Listing::Account(_))))
-    }
-
-    /// Whether a listing has a post at `(at, id)` or on its newer (or else its older) side.
-    async fn reaches(&self, listing: Listing<'_>, at: DateTime<Utc>, id: i64, newer: bool) -> Result<bool, Error> {
-        let query = match newer {
-            true => {
-                listing.query().filter(posts::published_at.gt(at).or(posts::published_at.eq(at).and(posts::id.ge(id))))
-            }
-            false => {
-                listing.query().filter(posts::published_at.lt(at).or(posts::published_at.eq(at).and(posts::id.le(id))))
-            }
-        };
-        Ok(diesel::select(exists(query)).get_result(&mut self.connection().await?).await?)
-    }
-
-    /// Add to rows what lies in other tables: attachments, and whether the answered post still stands.
-    async fn complete(&self, rows: Vec<Row>) -> Result<Vec<Post>, Error> {
+    /// Add to rows what lies in other rows: attachments, and whether what they answer, quote or pass on still stands.
+    pub(super) async fn complete(&self, rows: Vec<Row>) -> Result<Vec<Entry>, Error> {
         let mut connection = self.connection().await?;
         let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
         let mut files = list_files(&mut connection, &ids).await?;
         let parents: Vec<i64> = rows.iter().filter_map(|row| row.reply_to_id).collect();
-        let standing: Vec<i64> = match parents.is_empty() {
+        let parents: Vec<i64> = match parents.is_empty() {
             true => Vec::new(),
             false => {
                 let parents = posts::table.filter(posts::id.eq_any(&parents).and(posts::withdrawn_at.is_null()));
                 parents.select(posts::id).load(&mut connection).await?
             }
         };
+        let relations = Relations { parents, referred: list_referred(&mut connection, &rows).await? };
         rows.into_iter()
             .map(|row| {
                 let (mine, rest) = files.drain(..).partition(|file| file.0 == row.id);
                 files = rest;
-                post(row, mine, &standing)
+                entry(row, mine, &relations)
             })
             .collect()
     }
@@ -341,6 +234,7 @@ pub(super) async fn list_files(connection: &mut AsyncPgConnection, posts: &[i64]
             attachments::kind,
             attachments::alt,
             attachments::source_url,
+            attachments::told,
             media_rows::COLUMNS.nullable(),
         ));
     Ok(files.load(connection).await?)
@@ -360,6 +254,9 @@ pub(super) async fn empty(connection: &mut AsyncPgConnection, ids: &[i64], now: 
         posts::source_object_id.eq(None::<String>),
         posts::source_object_id_stated.eq(false),
         posts::canonical_url.eq(None::<String>),
+        posts::details.eq(None::<Value>),
+        posts::refers_to.eq(None::<String>),
+        posts::boost_of.eq(None::<String>),
         posts::withdrawn_at.eq(now),
         posts::changed_at.eq(now),
     );
@@ -367,23 +264,24 @@ pub(super) async fn empty(connection: &mut AsyncPgConnection, ids: &[i64], now: 
     Ok(())
 }
 
-/// How many posts an account's outbox shows, on a connection.
-pub(super) async fn count_listed(connection: &mut AsyncPgConnection, account: AccountId) -> Result<i64, Error> {
-    let listed = posts::table.filter(posts::account_id.eq(account.0)).filter(listed());
-    Ok(listed.count().get_result(connection).await?)
-}
-
-/// Whether a post stands before a place in time, the number deciding between posts of one millisecond.
-fn before(at: DateTime<Utc>, id: i64) -> Box<dyn BoxableExpression<posts::table, Pg, SqlType = Bool>> {
-    Box::new(posts::published_at.lt(at).or(posts::published_at.eq(at).and(posts::id.lt(id))))
-}
-
-/// Cut a list that was asked for with one item too many; whether there was one.
-fn trim(rows: &mut Vec<Row>, limit: i64) -> bool {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    more
+/// Posts that these rows quote or pass on, as far as their own accounts show them.
+pub(super) async fn list_referred(
+    connection: &mut AsyncPgConnection,
+    rows: &[Row],
+) -> Result<HashMap<(i64, String), i64>, Error> {
+    let referring = || rows.iter().filter(|row| row.refers_to.is_some());
+    if referring().next().is_none() {
+        return Ok(HashMap::new());
+    }
+    let accounts: Vec<i64> = referring().map(|row| row.account_id).collect();
+    let keys: Vec<&str> = referring().filter_map(|row| row.refers_to.as_deref()).collect();
+    let found: Vec<(i64, String, i64)> = posts::table
+        .filter(posts::account_id.eq_any(accounts).and(posts::source_key.eq_any(keys)))
+        .filter(listed_posts())
+        .select((posts::account_id, posts::source_key, posts::id))
+        .load(connection)
+        .await?;
+    Ok(found.into_iter().map(|(account, key, id)| ((account, key), id)).collect())
 }
 
 pub(super) fn tombstone(row: Row, withdrawn: DateTime<Utc>) -> Tombstone {
@@ -397,24 +295,43 @@ pub(super) fn tombstone(row: Row, withdrawn: DateTime<Utc>) -> Tombstone {
     }
 }
 
-pub(super) fn post(row: Row, files: Vec<AttachmentRow>, standing: &[i64]) -> Result<Post, Error> {
+/// A row that was not withdrawn, with what other rows say.
+pub(super) fn entry(row: Row, files: Vec<AttachmentRow>, relations: &Relations) -> Result<Entry, Error> {
     let damaged = |what: &str| Error::Damaged(format!("post {}: {what}", row.id));
     let visibility = match row.visibility.as_str() {
         "public" => Visibility::Public,
         "unlisted" => Visibility::Unlisted,
         _ => return Err(damaged("visibility")),
     };
+    let referred =
+        row.refers_to.clone().and_then(|key| relations.referred.get(&(row.account_id, key)).copied().map(PostId));
+    if let Some(object) = row.boost_of {
+        return Ok(Entry::Boost(Boost {
+            id: PostId(row.id),
+            account: AccountId(row.account_id),
+            key: SourceKey(row.source_key),
+            object,
+            ours: referred,
+            visibility,
+            published: row.published_at,
+            listed: row.listed,
+            changed: row.changed_at,
+            exposed: row.exposed_at,
+        }));
+    }
     let mut attachments = Vec::with_capacity(files.len());
-    for (_, kind, alt, source_url, file) in files {
+    for (_, kind, alt, source_url, told, file) in files {
         let kind = match kind.as_str() {
             "image" => MediaKind::Image,
             "video" => MediaKind::Video,
             "audio" => MediaKind::Audio,
             _ => return Err(damaged("kind of attachment")),
         };
-        attachments.push(Attachment { file: file.map(media_rows::file), kind, alt, source_url });
+        let told = details::read_told(told).map_err(|e| damaged(&format!("what is told of an attachment: {e}")))?;
+        attachments.push(Attachment { file: file.map(media_rows::file), kind, alt, source_url, told });
     }
-    Ok(Post {
+    let details = details::read(row.details).map_err(|e| damaged_details(row.id, &e))?;
+    Ok(Entry::Post(Box::new(Post {
         id: PostId(row.id),
         account: AccountId(row.account_id),
         key: SourceKey(row.source_key),
@@ -430,11 +347,27 @@ pub(super) fn post(row: Row, files: Vec<AttachmentRow>, standing: &[i64]) -> Res
         sensitive: row.sensitive,
         language: row.language,
         tags: row.tags,
-        reply_to: row.reply_to_id.filter(|parent| standing.contains(parent)).map(PostId),
+        reply_to: row.reply_to_id.filter(|parent| relations.parents.contains(parent)).map(PostId),
         to_others: row.to_others,
+        listed: row.listed,
         context: ContextId(row.context_id),
         attachments,
+        details,
+        quoted: referred,
         changed: row.changed_at,
         exposed: row.exposed_at,
-    })
+    })))
+}
+
+fn damaged_details(id: i64, cause: &serde_json::Error) -> Error {
+    Error::Damaged(format!("post {id}: details: {cause}"))
+}
+
+impl From<Entry> for Stored {
+    fn from(entry: Entry) -> Stored {
+        match entry {
+            Entry::Post(post) => Stored::Live(post),
+            Entry::Boost(boost) => Stored::Boost(boost),
+        }
+    }
 }

@@ -107,6 +107,10 @@ diesel::table! {
         exposed_at -> Nullable<Timestamptz>,
         withdrawn_at -> Nullable<Timestamptz>,
         awaited -> Bool,
+        details -> Nullable<Jsonb>,
+        refers_to -> Nullable<Text>,
+        boost_of -> Nullable<Text>,
+        listed -> Bool,
         import_id -> Nullable<Int8>,
         touched_by -> Nullable<Int8>,
     }
@@ -131,6 +135,7 @@ diesel::table! {
         media_sha256 -> Nullable<Text>,
         alt -> Nullable<Text>,
         source_url -> Text,
+        told -> Nullable<Jsonb>,
     }
 }
 

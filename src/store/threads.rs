@@ -86,14 +86,16 @@ async fn part(
     .bind::<Array<BigInt>, _>(&firsts)
     .execute(connection)
     .await?;
+    let replies = super::accounts::lock_settings(connection, account).await?.publish_replies;
     diesel::sql_query(
-        "UPDATE posts p SET context_id = m.first, to_others = m.orphan, changed_at = $4 \
+        "UPDATE posts p SET context_id = m.first, to_others = m.orphan, listed = (NOT m.orphan OR $5), changed_at = $4 \
          FROM unnest($1, $2, $3) AS m (id, first, orphan) WHERE p.id = m.id",
     )
     .bind::<Array<BigInt>, _>(&ids)
     .bind::<Array<BigInt>, _>(&firsts)
     .bind::<Array<Bool>, _>(moved.iter().map(|post| post.orphan).collect::<Vec<_>>())
     .bind::<diesel::sql_types::Timestamptz, _>(now)
+    .bind::<Bool, _>(replies)
     .execute(connection)
     .await?;
     Ok(())

@@ -3,13 +3,14 @@
 //! A question to Postgres costs the same for one post as for fifty, nearly. So what is asked for while another question
 //! is under way waits for it and goes in one; who asks alone never waits. Start with [`Store::find_post_in_place`].
 
-use super::posts::{AttachmentRow, Row, list_files, listed, post, tombstone};
+use super::listing::listed_posts;
+use super::posts::{AttachmentRow, Relations, Row, entry, list_files, list_referred, tombstone};
 use super::schema::{attachments, posts};
 use super::{Connection, Error, Store};
 use crate::domain::ids::{AccountId, PostId};
 use crate::domain::post::Stored;
 use crate::domain::thread::Place;
-use diesel::dsl::{exists, not};
+use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel_async::AsyncPgConnection;
 use diesel_async::RunQueryDsl;
@@ -111,7 +112,7 @@ async fn read(connection: &mut Connection, ids: &[i64]) -> Result<HashMap<i64, R
         .filter(parent.field(posts::withdrawn_at).is_null());
     let company = other
         .filter(other.field(posts::context_id).eq(posts::context_id).and(other.field(posts::id).ne(posts::id)))
-        .filter(other.field(posts::withdrawn_at).is_null().and(not(other.field(posts::to_others))));
+        .filter(other.field(posts::withdrawn_at).is_null().and(other.field(posts::listed)));
     let files = attachments::table.filter(attachments::post_id.eq(posts::id));
     let rows: Vec<(Row, bool, bool, bool)> = posts::table
         .filter(posts::id.eq_any(ids))
@@ -125,8 +126,11 @@ async fn read(connection: &mut Connection, ids: &[i64]) -> Result<HashMap<i64, R
     };
     let shared: Vec<i64> = rows.iter().filter(|(_, _, company, _)| *company).map(|(row, ..)| row.context_id).collect();
     let places = if shared.is_empty() { HashMap::new() } else { list_places(connection, &shared).await? };
+    let (rows, known): (Vec<Row>, Vec<(bool, bool)>) =
+        rows.into_iter().map(|(row, stands, company, _)| (row, (stands, company))).unzip();
+    let mut relations = Relations { referred: list_referred(connection, &rows).await?, ..Relations::default() };
     let mut found = HashMap::with_capacity(rows.len());
-    for (row, stands, has_company, _) in rows {
+    for (row, (stands, has_company)) in rows.into_iter().zip(known) {
         let id = row.id;
         if let Some(withdrawn) = row.withdrawn_at {
             found.insert(id, Ok((Stored::Withdrawn(tombstone(row, withdrawn)), Vec::new())));
@@ -134,14 +138,14 @@ async fn read(connection: &mut Connection, ids: &[i64]) -> Result<HashMap<i64, R
         }
         let places = match places.get(&row.context_id).filter(|_| has_company) {
             Some(places) => places.clone(),
-            None if row.to_others => Vec::new(),
+            None if !row.listed => Vec::new(),
             None => vec![Place { id: PostId(id), reply_to: row.reply_to_id.map(PostId) }],
         };
         let (mine, rest) = files.into_iter().partition(|file: &AttachmentRow| file.0 == id);
         files = rest;
-        let standing: Vec<i64> = row.reply_to_id.filter(|_| stands).into_iter().collect();
-        let post = post(row, mine, &standing).map_err(|cause| Damaged(cause.to_string()));
-        found.insert(id, post.map(|post| (Stored::Live(Box::new(post)), places)));
+        relations.parents = row.reply_to_id.filter(|_| stands).into_iter().collect();
+        let entry = entry(row, mine, &relations).map_err(|cause| Damaged(cause.to_string()));
+        found.insert(id, entry.map(|entry| (Stored::from(entry), places)));
     }
     Ok(found)
 }
@@ -150,7 +154,7 @@ async fn read(connection: &mut Connection, ids: &[i64]) -> Result<HashMap<i64, R
 async fn list_places(connection: &mut Connection, contexts: &[i64]) -> Result<HashMap<i64, Vec<Place>>, Error> {
     let rows: Vec<(i64, i64, Option<i64>)> = posts::table
         .filter(posts::context_id.eq_any(contexts))
-        .filter(listed())
+        .filter(listed_posts())
         .order((posts::published_at, posts::id))
         .select((posts::context_id, posts::id, posts::reply_to_id))
         .load(connection)
@@ -166,6 +170,7 @@ async fn list_places(connection: &mut Connection, contexts: &[i64]) -> Result<Ha
 fn owner(stored: &Stored) -> AccountId {
     match stored {
         Stored::Live(post) => post.account,
+        Stored::Boost(boost) => boost.account,
         Stored::Withdrawn(tombstone) => tombstone.account,
     }
 }

@@ -3,9 +3,11 @@
 use crate::support::{Bundle, TestApp, fixture, status_id};
 use chrono::{DateTime, Utc};
 use everpost::domain::account::{Account, Handle};
+use everpost::domain::details::Details;
 use everpost::domain::ids::PostId;
 use everpost::domain::post::{Attachment, NewPost, Visibility};
 use everpost::domain::source::{Author, DateOrigin, Format, MediaKind, PostLink, SourceKey};
+use everpost::domain::told::MediaTold;
 use everpost::operations::accounts;
 use everpost::text::SafeHtml;
 use serde_json::{Value, json};
@@ -41,6 +43,9 @@ pub fn post(at: &str) -> NewPost {
         tags: Vec::new(),
         reply_to: None,
         attachments: Vec::new(),
+        details: Details::default(),
+        boost_of: None,
+        refers_to: None,
         format: Format::HugoBundle,
         reader_version: 1,
         source_sha256: openssl::sha::sha256(at.as_bytes()),
@@ -281,6 +286,7 @@ async fn attachments_have_type_url_and_the_alternative_text_as_it_was() {
         kind: MediaKind::Image,
         alt: alt.map(str::to_owned),
         source_url: "a.png".to_owned(),
+        told: MediaTold::default(),
     };
     let attachments = vec![
         attachment(Some(file.clone()), Some("Two <boxes> & \"arrows\"\nin a loop")),

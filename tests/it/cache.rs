@@ -10,6 +10,7 @@ use everpost::domain::account::Handle;
 use everpost::domain::ids::PostId;
 use everpost::domain::post::{Attachment, NewPost};
 use everpost::domain::source::MediaKind;
+use everpost::domain::told::MediaTold;
 use everpost::http::Settings;
 use everpost::operations::{accounts, domains, posts};
 use serde_json::Value;
@@ -132,7 +133,13 @@ async fn what_was_read_before_a_change_is_not_kept_after_it() {
     let app = app().await;
     let picture = fixture("hugo-mastodon-to-hugo-v1/content/mastodon/2024/04/112219765417328195/ae995b1a0b63161b.png");
     let file = app.app.media.keep(&mut std::fs::File::open(picture).unwrap()).unwrap();
-    let attachment = Attachment { file: Some(file), kind: MediaKind::Image, alt: None, source_url: "a.png".to_owned() };
+    let attachment = Attachment {
+        file: Some(file),
+        kind: MediaKind::Image,
+        alt: None,
+        source_url: "a.png".to_owned(),
+        told: MediaTold::default(),
+    };
     store(&app, "ann", &[NewPost { attachments: vec![attachment], ..post(TWO) }]).await;
     keeps(&app).await;
     write_by_hand(&app, "old");

@@ -6,6 +6,7 @@ use chrono::Utc;
 use everpost::domain::ids::PostId;
 use everpost::domain::post::{Attachment, MediaFile, NewPost};
 use everpost::domain::source::MediaKind;
+use everpost::domain::told::MediaTold;
 use everpost::import::Only;
 use everpost::operations::posts;
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
@@ -45,7 +46,13 @@ async fn showing(bytes: &[u8]) -> (TestApp, MediaFile) {
     account(&app, "ann").await;
     let file = app.app.media.keep(&mut &bytes[..]).unwrap();
     let kind = MediaKind::of_type(&file.media_type).unwrap();
-    let attachment = Attachment { file: Some(file.clone()), kind, alt: None, source_url: "a".to_owned() };
+    let attachment = Attachment {
+        file: Some(file.clone()),
+        kind,
+        alt: None,
+        source_url: "a".to_owned(),
+        told: MediaTold::default(),
+    };
     store(&app, "ann", &[NewPost { attachments: vec![attachment], ..post(ONE) }]).await;
     (app, file)
 }

@@ -4,6 +4,7 @@ use crate::activitypub::{account, post, store};
 use crate::support::{Bundle, TestApp, fixture, status_id};
 use everpost::domain::post::{Attachment, NewPost};
 use everpost::domain::source::MediaKind;
+use everpost::domain::told::MediaTold;
 use everpost::text::SafeHtml;
 use scraper::{ElementRef, Html, Selector};
 use serde_json::Value;
@@ -219,7 +220,13 @@ async fn hostile_names_texts_and_tags_stay_text() {
     let picture = fixture("hugo-mastodon-to-hugo-v1/content/mastodon/2024/04/112219765417328195/ae995b1a0b63161b.png");
     let file = app.app.media.keep(&mut std::fs::File::open(picture).unwrap()).unwrap();
     let kind = MediaKind::Image;
-    let attachment = Attachment { file: Some(file), kind, alt: Some(evil.to_owned()), source_url: evil.to_owned() };
+    let attachment = Attachment {
+        file: Some(file),
+        kind,
+        alt: Some(evil.to_owned()),
+        source_url: evil.to_owned(),
+        told: MediaTold::default(),
+    };
     let hostile = NewPost {
         content: SafeHtml::sanitise(&format!("<p onclick=alert(1)>{evil}<a href=\"javascript:alert(3)\">x</a></p>")),
         warning: Some(evil.to_owned()),

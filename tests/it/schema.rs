@@ -112,8 +112,8 @@ fn takes_post(visibility: &str, withdrawn: &str, content: &str) -> bool {
          INSERT INTO contexts (id, account_id) SELECT 1, id FROM accounts",
     );
     let post = format!(
-        "INSERT INTO posts (id, account_id, source_key, visibility, published_at, date_origin, content_html, to_others, context_id, created_at, \
-         changed_at, withdrawn_at) SELECT 1, id, 'k', '{visibility}', now(), 'estimated', '{content}', false, 1, now(), now(), {withdrawn} FROM accounts"
+        "INSERT INTO posts (id, account_id, source_key, visibility, published_at, date_origin, content_html, to_others, listed, context_id, created_at, \
+         changed_at, withdrawn_at) SELECT 1, id, 'k', '{visibility}', now(), 'estimated', '{content}', false, true, 1, now(), now(), {withdrawn} FROM accounts"
     );
     PgConnection::establish(&database.url()).unwrap().batch_execute(&post).is_ok()
 }

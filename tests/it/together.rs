@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use everpost::domain::ids::PostId;
 use everpost::domain::post::{Attachment, NewPost, Stored};
 use everpost::domain::source::MediaKind;
+use everpost::domain::told::MediaTold;
 use everpost::operations::posts;
 use everpost::store;
 use futures::future::join_all;
@@ -34,6 +35,7 @@ async fn app() -> TestApp {
                 kind: MediaKind::Image,
                 alt: Some(n.to_string()),
                 source_url: "a.png".to_owned(),
+                told: MediaTold::default(),
             };
             NewPost { attachments: if n % 4 == 0 { vec![attachment] } else { Vec::new() }, ..post }
         })

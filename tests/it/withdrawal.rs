@@ -7,6 +7,7 @@ use everpost::domain::account::Handle;
 use everpost::domain::ids::PostId;
 use everpost::domain::post::{Attachment, MediaFile, NewPost};
 use everpost::domain::source::MediaKind;
+use everpost::domain::told::MediaTold;
 use everpost::operations::{accounts, posts};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -52,8 +53,13 @@ fn picture() -> std::path::PathBuf {
 
 fn with_picture(app: &TestApp, at: &str) -> (NewPost, MediaFile) {
     let file = app.app.media.keep(&mut std::fs::File::open(picture()).unwrap()).unwrap();
-    let attachment =
-        Attachment { file: Some(file.clone()), kind: MediaKind::Image, alt: None, source_url: "a".to_owned() };
+    let attachment = Attachment {
+        file: Some(file.clone()),
+        kind: MediaKind::Image,
+        alt: None,
+        source_url: "a".to_owned(),
+        told: MediaTold::default(),
+    };
     (NewPost { attachments: vec![attachment], ..post(at) }, file)
 }
 
@@ -278,9 +284,14 @@ async fn media_that_an_import_kept_from_going_go_at_the_next_occasion() {
     let app = TestApp::start().await;
     app.import(&fixture("hugo-mastodon-to-hugo-v1")).await;
     let juno = app.account("juno").await;
-    let listing = everpost::store::posts::Listing::Account(juno.id);
-    let page = app.app.store.page_posts(listing, everpost::store::posts::Cursor::Newest, 20).await.unwrap();
-    let post = page.posts.iter().find(|post| !post.attachments.is_empty()).unwrap();
+    let listing = everpost::store::listing::Listing::Account(juno.id);
+    let page = app.app.store.page_posts(listing, everpost::store::listing::Cursor::Newest, 20).await.unwrap();
+    let post = page
+        .entries
+        .iter()
+        .filter_map(everpost::domain::post::Entry::post)
+        .find(|post| !post.attachments.is_empty())
+        .unwrap();
     let bytes = app.app.media.path(post.attachments[0].file.as_ref().unwrap());
     let running = app.app.store.lock_import(juno.id).await.unwrap();
     assert!(posts::withdraw(&app.app, &juno, post.id, Utc::now()).await.unwrap());

@@ -78,6 +78,7 @@ impl Object {
             emoji: tags::emoji(value),
             poll: poll(value),
             quote: tags::quote(value),
+            refers_to: None,
             answers: id(value.get("inReplyTo")),
             conversation: id(value.get("conversation")).or_else(|| id(value.get("context"))),
             totals: totals(value),

@@ -35,6 +35,8 @@ impl Reader {
         let link = self.identities.of(&id, page.as_ref());
         let (published, date_origin) = self.published(object.published.or(activity.published), link.status)?;
         let answers = object.told.answers.as_deref().and_then(address);
+        let quotes = object.told.quote.as_deref().and_then(address);
+        let refers_to = quotes.map(|quoted| self.identities.find(&quoted));
         let edited = object.updated.filter(|edited| *edited > published && self.is_plausible(*edited));
         Ok(SourcePost {
             at,
@@ -55,7 +57,7 @@ impl Reader {
             tags: object.tags,
             reply_to: answers.map(|parent| self.identities.find(&parent)),
             media: object.media,
-            told: object.told,
+            told: Told { refers_to, ..object.told },
             bytes: Vec::new(),
             format: self.format,
             reader_version: READER_VERSION,
@@ -88,7 +90,11 @@ impl Reader {
             tags: Vec::new(),
             reply_to: None,
             media: Vec::new(),
-            told: Told { kind: SourceKind::Boost(of), ..Told::default() },
+            told: Told {
+                refers_to: address(&of).map(|of| self.identities.find(&of)),
+                kind: SourceKind::Boost(of),
+                ..Told::default()
+            },
             bytes: Vec::new(),
             format: self.format,
             reader_version: READER_VERSION,

@@ -11,13 +11,14 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 /// Columns of `posts` that never go back: what makes it this post, where it stands in its conversation (that is kept in
 /// order as posts come and go), and what became of it since.
-const STAYS: [&str; 10] = [
+const STAYS: [&str; 11] = [
     "id",
     "account_id",
     "source_key",
     "reply_to_key",
     "reply_to_id",
     "to_others",
+    "listed",
     "context_id",
     "created_at",
     "exposed_at",

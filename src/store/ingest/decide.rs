@@ -63,6 +63,7 @@ pub(super) fn decide(existing: Option<&Existing>, new: &NewPost) -> Decision {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::details::Details;
     use crate::domain::post::Visibility;
     use crate::domain::source::{DateOrigin, SourceKey};
     use crate::text::SafeHtml;
@@ -86,6 +87,9 @@ mod tests {
             tags: Vec::new(),
             reply_to: None,
             attachments: Vec::new(),
+            details: Details::default(),
+            boost_of: None,
+            refers_to: None,
             format: Format::HugoBundle,
             reader_version,
             source_sha256: [sha256; 32],

@@ -1,12 +1,13 @@
 //! Writing an archive's posts: a batch is one transaction, and writing the same batch twice changes nothing.
 //!
-//! `find.rs` says what stands, `decide.rs` what becomes of a post, `write.rs` does it.
+//! `find.rs` says what stands, `decide.rs` what becomes of a post, `write.rs` and `insert.rs` do it.
 
 mod decide;
 mod find;
+mod insert;
 mod write;
 
-use super::posts::count_listed;
+use super::listing::{KeptCounts, count_kept};
 use super::schema::{attachments, post_sources, posts};
 use super::{Error, Store};
 use crate::domain::ids::{AccountId, ImportId};
@@ -54,8 +55,8 @@ impl ImportLock {
 pub struct Stored {
     /// One entry for each post of the batch, in order.
     pub kept: Vec<Kept>,
-    /// After a dry run: how many more posts the outbox would show.
-    pub listed: i64,
+    /// After a dry run: how many more posts the account would show and keep.
+    pub more: KeptCounts,
 }
 
 /// What a standing post was read from.
@@ -115,9 +116,9 @@ impl Store {
                         stored = Some(write::boxed(connection, account, batch, import, now).await?);
                         return Ok(());
                     }
-                    let before = count_listed(connection, account).await?;
+                    let before = count_kept(connection, account).await?;
                     let mut would = write::boxed(connection, account, batch, None, now).await?;
-                    would.listed = count_listed(connection, account).await? - before;
+                    would.more = count_kept(connection, account).await? - before;
                     stored = Some(would);
                     Err(Ended::DryRun)
                 })

@@ -1,24 +1,25 @@
-//! Writes a batch: posts, sources, attachments, and the conversations that they open or join.
+//! Writes a batch: what is new, over what stands, and the conversations that posts open or join. New rows: `insert.rs`.
 
 use super::decide::{Decision, Existing, decide};
+use super::insert::{Files, insert_attachments, insert_posts, is_listed};
 use super::{Stored, find};
+use crate::domain::details::Details;
 use crate::domain::ids::{AccountId, ContextId, ImportId, PostId};
-use crate::domain::post::{Kept, MediaFile, NewPost};
+use crate::domain::post::{Kept, NewPost};
+use crate::domain::settings::Settings;
 use crate::domain::snowflake;
+use crate::domain::source::SourceKey;
 use crate::store::imports::revisions;
 use crate::store::schema::{attachments, contexts, post_sources, posts};
-use crate::store::{Error, accounts, changes, media as media_rows};
+use crate::store::{Error, accounts, changes, details};
 use chrono::{DateTime, Utc};
 use diesel::dsl::exists;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use std::collections::{HashMap, HashSet};
-
-/// Rows in one statement whose values stand one by one: Postgres takes 65,535 values.
-const ROWS: usize = 4000;
+use serde_json::Value;
+use std::collections::HashSet;
 
 /// [`write`] as one opaque future: the compiler cannot prove by itself that its many borrows may cross threads.
 pub(super) fn boxed<'a>(
@@ -45,6 +46,8 @@ async fn write(
         Some((import, at_risk)) => revisions::take(connection, *import, at_risk).await?,
         None => Vec::new(),
     };
+    // After the posts, as everywhere: until this is committed nobody changes what the account publishes.
+    let settings = accounts::lock_settings(connection, account).await?;
     let mut stored = Stored::default();
     let mut created: Vec<(&NewPost, PostId, ContextId)> = Vec::new();
     let mut attached: Vec<(&NewPost, PostId, Files)> = Vec::new();
@@ -52,7 +55,7 @@ async fn write(
         let existing = standing.get(&new.key.0).cloned();
         let kept = match (decide(existing.as_ref(), new), existing) {
             (Decision::Replace { edited }, Some(existing)) => {
-                let earlier = replace(connection, &existing, new, edited, now).await?;
+                let earlier = replace(connection, &existing, new, edited, &settings, now).await?;
                 attached.extend(earlier.map(|files| (new, existing.id, files)));
                 Kept::Updated(existing.id)
             }
@@ -90,14 +93,14 @@ async fn write(
         };
         stored.kept.push(kept);
     }
-    insert_posts(connection, account, &created, &standing, import, now).await?;
+    insert_posts(connection, account, &created, &standing, &settings, import, now).await?;
     insert_attachments(connection, &attached, now).await?;
     if let Some(import) = import {
         let updated = |kept: &Kept| if let Kept::Updated(id) = kept { Some(id.0) } else { None };
         let updated: Vec<i64> = stored.kept.iter().filter_map(updated).collect();
         revisions::keep(connection, import, earlier, &updated).await?;
     }
-    adopt_orphans(connection, account, &created, now).await?;
+    adopt_orphans(connection, account, &created, &settings, now).await?;
     if stored.kept.iter().any(|kept| matches!(kept, Kept::Created(_) | Kept::Updated(_))) {
         accounts::touch(connection, account, now).await?;
         changes::tell(connection).await?;
@@ -123,133 +126,6 @@ async fn is_taken(connection: &mut AsyncPgConnection, id: i64) -> Result<bool, E
     Ok(diesel::select(exists(posts::table.find(id))).get_result(connection).await?)
 }
 
-/// Write new posts, and their conversations and sources: each column as one array, which Postgres takes apart. That costs
-/// a fraction of as many values, and knows no limit of their number.
-async fn insert_posts(
-    connection: &mut AsyncPgConnection,
-    account: AccountId,
-    created: &[(&NewPost, PostId, ContextId)],
-    standing: &HashMap<String, Existing>,
-    import: Option<ImportId>,
-    now: DateTime<Utc>,
-) -> Result<(), Error> {
-    if created.is_empty() {
-        return Ok(());
-    }
-    let opened = created.iter().filter(|(_, id, context)| id.0 == context.0);
-    diesel::sql_query(
-        "INSERT INTO contexts (id, account_id) SELECT id, $1 FROM unnest($2) AS new (id) \
-         ON CONFLICT (id) DO UPDATE SET merged_into = NULL",
-    )
-    .bind::<BigInt, _>(account.0)
-    .bind::<Array<BigInt>, _>(opened.map(|(_, _, context)| context.0).collect::<Vec<_>>())
-    .execute(connection)
-    .await?;
-    let mut columns = Columns::default();
-    for (new, id, context) in created {
-        // A parent that comes later in the batch has another conversation until `adopt_orphans` joins the two.
-        let parent = new.reply_to.as_ref().and_then(|key| standing.get(&key.0));
-        let parent = parent.filter(|parent| parent.context == *context).map(|parent| parent.id.0);
-        columns.id.push(id.0);
-        columns.source_key.push(&new.key.0);
-        columns.reply_to_key.push(new.reply_to.as_ref().map(|key| key.0.as_str()));
-        columns.reply_to_id.push(parent.filter(|parent| *parent != id.0));
-        columns.to_others.push(standing.get(&new.key.0).is_some_and(|post| post.to_others));
-        columns.context_id.push(context.0);
-        columns.published_at.push(new.published);
-        columns.updated_at.push(new.edited.filter(|edited| *edited > new.published));
-        columns.source_object_id.push(new.object_id.as_deref());
-        columns.source_object_id_stated.push(new.object_id_stated);
-        columns.canonical_url.push(new.canonical_url.as_deref());
-        columns.visibility.push(new.visibility.name());
-        columns.date_origin.push(new.date_origin.name());
-        columns.content_html.push(new.content.as_str());
-        columns.warning.push(new.warning.as_deref());
-        columns.sensitive.push(new.sensitive);
-        columns.language.push(new.language.as_deref());
-        columns.tags.push(array_literal(&new.tags));
-        columns.format.push(new.format.name());
-        columns.reader_version.push(new.reader_version);
-        columns.sha256.push(&new.source_sha256);
-        columns.bytes.push(&new.source_bytes);
-    }
-    diesel::sql_query(
-        "INSERT INTO posts (import_id, account_id, created_at, changed_at, id, source_key, reply_to_key, reply_to_id, to_others, \
-         context_id, published_at, updated_at, source_object_id, source_object_id_stated, canonical_url, visibility, \
-         date_origin, content_html, warning, sensitive, language, tags) \
-         SELECT $21, $1, $2, $2, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r::text[] \
-         FROM unnest($3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) \
-         AS new (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r)",
-    )
-    .bind::<BigInt, _>(account.0)
-    .bind::<Timestamptz, _>(now)
-    .bind::<Array<BigInt>, _>(&columns.id)
-    .bind::<Array<Text>, _>(&columns.source_key)
-    .bind::<Array<Nullable<Text>>, _>(&columns.reply_to_key)
-    .bind::<Array<Nullable<BigInt>>, _>(&columns.reply_to_id)
-    .bind::<Array<Bool>, _>(&columns.to_others)
-    .bind::<Array<BigInt>, _>(&columns.context_id)
-    .bind::<Array<Timestamptz>, _>(&columns.published_at)
-    .bind::<Array<Nullable<Timestamptz>>, _>(&columns.updated_at)
-    .bind::<Array<Nullable<Text>>, _>(&columns.source_object_id)
-    .bind::<Array<Bool>, _>(&columns.source_object_id_stated)
-    .bind::<Array<Nullable<Text>>, _>(&columns.canonical_url)
-    .bind::<Array<Text>, _>(&columns.visibility)
-    .bind::<Array<Text>, _>(&columns.date_origin)
-    .bind::<Array<Text>, _>(&columns.content_html)
-    .bind::<Array<Nullable<Text>>, _>(&columns.warning)
-    .bind::<Array<Bool>, _>(&columns.sensitive)
-    .bind::<Array<Nullable<Text>>, _>(&columns.language)
-    .bind::<Array<Text>, _>(&columns.tags)
-    .bind::<Nullable<BigInt>, _>(import.map(|import| import.0))
-    .execute(connection)
-    .await?;
-    diesel::sql_query(
-        "INSERT INTO post_sources (post_id, format, reader_version, sha256, bytes) SELECT * FROM unnest($1, $2, $3, $4, $5)",
-    )
-    .bind::<Array<BigInt>, _>(&columns.id)
-    .bind::<Array<Text>, _>(&columns.format)
-    .bind::<Array<Integer>, _>(&columns.reader_version)
-    .bind::<Array<Binary>, _>(&columns.sha256)
-    .bind::<Array<Binary>, _>(&columns.bytes)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// New posts, column by column.
-#[derive(Default)]
-struct Columns<'a> {
-    id: Vec<i64>,
-    source_key: Vec<&'a str>,
-    reply_to_key: Vec<Option<&'a str>>,
-    reply_to_id: Vec<Option<i64>>,
-    to_others: Vec<bool>,
-    context_id: Vec<i64>,
-    published_at: Vec<DateTime<Utc>>,
-    updated_at: Vec<Option<DateTime<Utc>>>,
-    source_object_id: Vec<Option<&'a str>>,
-    source_object_id_stated: Vec<bool>,
-    canonical_url: Vec<Option<&'a str>>,
-    visibility: Vec<&'static str>,
-    date_origin: Vec<&'static str>,
-    content_html: Vec<&'a str>,
-    warning: Vec<Option<&'a str>>,
-    sensitive: Vec<bool>,
-    language: Vec<Option<&'a str>>,
-    tags: Vec<String>,
-    format: Vec<&'static str>,
-    reader_version: Vec<i32>,
-    sha256: Vec<&'a [u8]>,
-    bytes: Vec<&'a [u8]>,
-}
-
-/// Texts as the literal of a Postgres array: an array of arrays would be taken apart whole.
-fn array_literal(texts: &[String]) -> String {
-    let quoted = |text: &String| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
-    format!("{{{}}}", texts.iter().map(quoted).collect::<Vec<_>>().join(","))
-}
-
 /// The columns that a source's text fills, on insert and on update alike.
 type Content<'a> = (
     diesel::dsl::Eq<posts::source_object_id, &'a Option<String>>,
@@ -262,6 +138,9 @@ type Content<'a> = (
     diesel::dsl::Eq<posts::sensitive, bool>,
     diesel::dsl::Eq<posts::language, &'a Option<String>>,
     diesel::dsl::Eq<posts::tags, &'a Vec<String>>,
+    diesel::dsl::Eq<posts::details, Option<Value>>,
+    diesel::dsl::Eq<posts::refers_to, Option<&'a str>>,
+    diesel::dsl::Eq<posts::boost_of, &'a Option<String>>,
 );
 
 fn content(new: &NewPost) -> Content<'_> {
@@ -276,6 +155,9 @@ fn content(new: &NewPost) -> Content<'_> {
         posts::sensitive.eq(new.sensitive),
         posts::language.eq(&new.language),
         posts::tags.eq(&new.tags),
+        posts::details.eq(details::write(&new.details)),
+        posts::refers_to.eq(new.refers_to.as_ref().map(|key| key.0.as_str())),
+        posts::boost_of.eq(&new.boost_of),
     )
 }
 
@@ -297,9 +179,6 @@ fn source(new: &NewPost, id: PostId) -> Source<'_> {
     )
 }
 
-/// The files that a post had, each with what the source called it.
-type Files = Vec<(String, String)>;
-
 /// Whether any of a post's media is there.
 fn has_files(new: &NewPost) -> bool {
     new.attachments.iter().any(|attachment| attachment.file.is_some())
@@ -308,8 +187,9 @@ fn has_files(new: &NewPost) -> bool {
 /// A post over what stands, with what that knows and its own format does not tell: another format's content warning,
 /// and all else that a poorer format filled.
 async fn merged(connection: &mut AsyncPgConnection, existing: &Existing, new: &NewPost) -> Result<NewPost, Error> {
-    type Row = (Option<String>, bool, Option<String>, (Option<String>, bool), Option<String>, Vec<String>);
-    let (warning, sensitive, canonical_url, object, language, tags): Row = posts::table
+    type Told = (Option<Value>, Option<String>);
+    type Row = (Option<String>, bool, Option<String>, (Option<String>, bool), Option<String>, Vec<String>, Told);
+    let (warning, sensitive, canonical_url, object, language, tags, told): Row = posts::table
         .find(existing.id.0)
         .select((
             posts::warning,
@@ -318,6 +198,7 @@ async fn merged(connection: &mut AsyncPgConnection, existing: &Existing, new: &N
             (posts::source_object_id, posts::source_object_id_stated),
             posts::language,
             posts::tags,
+            (posts::details, posts::refers_to),
         ))
         .first(connection)
         .await?;
@@ -335,6 +216,11 @@ async fn merged(connection: &mut AsyncPgConnection, existing: &Existing, new: &N
         if merged.tags.is_empty() {
             merged.tags = tags;
         }
+        if merged.details == Details::default() {
+            let damaged = |e: serde_json::Error| Error::Damaged(format!("post {}: details: {e}", existing.id));
+            merged.details = details::read(told.0).map_err(damaged)?;
+            merged.refers_to = merged.refers_to.or(told.1.map(SourceKey));
+        }
     }
     Ok(merged)
 }
@@ -346,6 +232,7 @@ async fn replace(
     existing: &Existing,
     new: &NewPost,
     edited: bool,
+    settings: &Settings,
     now: DateTime<Utc>,
 ) -> Result<Option<Files>, Error> {
     let row = posts::table.find(existing.id.0);
@@ -365,6 +252,7 @@ async fn replace(
         .set((
             content(new),
             posts::published_at.eq(published),
+            posts::listed.eq(is_listed(new.boost_of.is_some(), existing.to_others, settings)),
             posts::withdrawn_at.eq(None::<DateTime<Utc>>),
             posts::awaited.eq(false),
             posts::changed_at.eq(now),
@@ -407,6 +295,8 @@ async fn fill(
     }
     fill_empty!(canonical_url, &new.canonical_url);
     fill_empty!(source_object_id, &new.object_id);
+    fill_empty!(details, details::write(&new.details));
+    fill_empty!(refers_to, new.refers_to.as_ref().map(|key| &key.0));
     if let Some(warning) = &new.warning {
         let empty = posts::table.filter(posts::id.eq(existing.id.0).and(posts::warning.is_null()));
         let sensitive = posts::sensitive.eq(posts::sensitive.or(new.sensitive.into_sql::<diesel::sql_types::Bool>()));
@@ -424,46 +314,12 @@ async fn fill(
     Ok(filled > 0)
 }
 
-/// Store attachments. One whose file is missing in the archive keeps the file that came with it earlier.
-async fn insert_attachments(
-    connection: &mut AsyncPgConnection,
-    posts: &[(&NewPost, PostId, Files)],
-    now: DateTime<Utc>,
-) -> Result<(), Error> {
-    let attached = posts.iter().flat_map(|(new, _, _)| &new.attachments);
-    let mut files: Vec<&MediaFile> = attached.filter_map(|attachment| attachment.file.as_ref()).collect();
-    // In one order everywhere, so that two imports cannot wait for each other.
-    files.sort_by(|a, b| a.sha256.cmp(&b.sha256));
-    for files in files.chunks(ROWS) {
-        media_rows::insert(connection, files.to_vec(), now).await?;
-    }
-    let mut rows = Vec::new();
-    for (new, id, earlier) in posts {
-        for (at, attachment) in new.attachments.iter().enumerate() {
-            let kept = || earlier.iter().find(|(name, _)| *name == attachment.source_url).map(|(_, sha256)| sha256);
-            rows.push((
-                attachments::post_id.eq(id.0),
-                attachments::position.eq(i16::try_from(at).unwrap_or(i16::MAX)),
-                attachments::kind.eq(attachment.kind.name()),
-                attachments::media_sha256.eq(attachment.file.as_ref().map(|file| &file.sha256).or_else(kept)),
-                attachments::alt.eq(&attachment.alt),
-                attachments::source_url.eq(&attachment.source_url),
-            ));
-        }
-    }
-    while !rows.is_empty() {
-        let rest = rows.split_off(rows.len().min(ROWS));
-        diesel::insert_into(attachments::table).values(rows).execute(connection).await?;
-        rows = rest;
-    }
-    Ok(())
-}
-
 /// Posts that came before what they answer are joined to it now, their conversations too.
 async fn adopt_orphans(
     connection: &mut AsyncPgConnection,
     account: AccountId,
     created: &[(&NewPost, PostId, ContextId)],
+    settings: &Settings,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let keys: Vec<&str> = created.iter().map(|(new, _, _)| new.key.0.as_str()).collect();
@@ -485,10 +341,14 @@ async fn adopt_orphans(
             let known = contexts::table.filter(contexts::id.eq(old).and(exists(seen)));
             diesel::update(known).set(contexts::kept.eq(true)).execute(connection).await?;
             let members = posts::table.filter(posts::context_id.eq(old));
-            diesel::update(members)
-                .set((posts::context_id.eq(parent.1), posts::to_others.eq(parent.2), posts::changed_at.eq(now)))
-                .execute(connection)
-                .await?;
+            let joined = (
+                posts::context_id.eq(parent.1),
+                posts::to_others.eq(parent.2),
+                // A conversation has no boosts.
+                posts::listed.eq(is_listed(false, parent.2, settings)),
+                posts::changed_at.eq(now),
+            );
+            diesel::update(members).set(joined).execute(connection).await?;
             let merged = contexts::table.filter(contexts::id.eq(old).or(contexts::merged_into.eq(old)));
             diesel::update(merged).set(contexts::merged_into.eq(parent.1)).execute(connection).await?;
         }

@@ -7,6 +7,8 @@ mod hostile_items;
 mod imported;
 mod profile;
 mod roundtrip;
+mod shown;
+mod stored;
 
 use crate::support::packing::Files;
 use chrono::{DateTime, Utc};

@@ -85,14 +85,14 @@ prop_compose! {
             languages.into_iter().map(str::to_owned).zip(texts).collect();
         let emoji = emoji.into_iter().map(|name| Emoji { shortcode: format!(":{name}:"), url: emoji_url.clone() });
         Told {
-            kind, title, summary: None, written, languages, mentions, emoji: emoji.collect(), poll, quote, answers,
-            conversation, totals: Totals { likes: totals.0, boosts: totals.1, replies: totals.2 },
+            kind, title, summary: None, written, languages, mentions, emoji: emoji.collect(), poll, answers,
+            refers_to: quote.as_deref().map(key_of), quote, conversation, totals: Totals { likes: totals.0, boosts: totals.1, replies: totals.2 },
         }
     }
 }
 
 prop_compose! {
-    fn post()(
+    pub fn post()(
         mut told in told(),
         published in time(),
         tail in 0_i64..65_536,
@@ -142,9 +142,7 @@ prop_compose! {
             sensitive,
             language,
             tags: tags.into_iter().map(str::to_owned).collect(),
-            reply_to: told.answers.as_deref().map(|parent| {
-                everpost::domain::source::PostLink::read(&parent.parse().unwrap()).key
-            }),
+            reply_to: told.answers.as_deref().map(key_of),
             media,
             told,
             bytes: Vec::new(),
@@ -153,6 +151,11 @@ prop_compose! {
             remarks: Vec::new(),
         }
     }
+}
+
+/// The key of the post at an address.
+fn key_of(address: &str) -> SourceKey {
+    everpost::domain::source::PostLink::read(&address.parse().unwrap()).key
 }
 
 /// A time as Mastodon writes it.
@@ -165,7 +168,7 @@ fn total(count: Option<u64>) -> Value {
 }
 
 /// A post in Mastodon's JSON, as the activity that made it.
-fn written(post: &SourcePost) -> Value {
+pub fn written(post: &SourcePost) -> Value {
     let told = &post.told;
     let (to, cc) = match post.audience {
         SourceAudience::Public => (PUBLIC, FOLLOWERS),

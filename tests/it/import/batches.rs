@@ -5,6 +5,7 @@ use crate::activitypub::{self, account, store};
 use crate::support::{Bundle, TestApp, status_id};
 use everpost::domain::post::{Attachment, NewPost};
 use everpost::domain::source::MediaKind;
+use everpost::domain::told::MediaTold;
 
 #[tokio::test]
 async fn every_text_is_stored_as_it_is_also_where_it_looks_like_a_literal() {
@@ -31,8 +32,13 @@ async fn a_batch_may_have_more_attachments_than_one_statement_takes() {
     let app = TestApp::start().await;
     account(&app, "ann").await;
     let first: chrono::DateTime<chrono::Utc> = ONE.parse().unwrap();
-    let attachment =
-        |n: usize| Attachment { file: None, kind: MediaKind::Image, alt: None, source_url: format!("{n}.png") };
+    let attachment = |n: usize| Attachment {
+        file: None,
+        kind: MediaKind::Image,
+        alt: None,
+        source_url: format!("{n}.png"),
+        told: MediaTold::default(),
+    };
     let posts: Vec<NewPost> = (0..700)
         .map(|n| {
             let at = (first + chrono::TimeDelta::minutes(n)).to_rfc3339();

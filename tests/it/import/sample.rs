@@ -14,17 +14,21 @@ fn thirteen_come_once(archive: &Path, handle: &str, pictures: u64) {
     let report = |created: u64, unchanged: u64, stored: u64, seconds: &Value| {
         json!({
             "format": "hugo", "account": handle, "read": 13, "created": created, "updated": 0, "unchanged": unchanged,
-            "skipped": [], "notes": [], "published": 13, "media": { "stored": stored, "missing": 0 }, "estimated_dates": 0,
-            "profile": null, "seconds": seconds,
+            "skipped": [], "notes": [], "published": 13, "unpublished": { "boosts": 0, "replies": 0 },
+            "media": { "stored": stored, "missing": 0 }, "estimated_dates": 0, "profile": null, "seconds": seconds,
         })
+    };
+    let without_number = |mut report: Value| {
+        assert!(report.as_object_mut().unwrap().remove("import").unwrap().is_i64());
+        report
     };
     let first = program.json(&["import", archive, "--json"]);
     assert!(first["seconds"].as_f64().unwrap() > 0.0);
-    assert_eq!(first, report(13, 0, pictures, &first["seconds"]));
+    assert_eq!(without_number(first.clone()), report(13, 0, pictures, &first["seconds"]));
     let rows = "SELECT concat_ws(' ', p.id, p.source_key, p.published_at, p.changed_at, md5(p.content_html)) FROM posts p ORDER BY 1";
     let before = program.database().texts(rows);
     let again = program.json(&["import", archive, "--json"]);
-    assert_eq!(again, report(0, 13, 0, &again["seconds"]));
+    assert_eq!(without_number(again.clone()), report(0, 13, 0, &again["seconds"]));
     assert_eq!(program.database().texts(rows), before, "a second import touches nothing");
 }
 

@@ -190,6 +190,7 @@ fn with_picture(app: &TestApp, post: NewPost) -> (NewPost, MediaFile) {
         kind: MediaKind::Image,
         alt: Some("Fog.".to_owned()),
         source_url: "fog.png".to_owned(),
+        told: everpost::domain::told::MediaTold::default(),
     };
     (NewPost { attachments: vec![attachment], ..post }, file)
 }

@@ -106,6 +106,7 @@ pub fn offer(account: &Account) {
         keys.push("indexable=true");
     }
     if !keys.is_empty() {
+        println!();
         println!("The account allowed more at its source than it does here. To allow the same:");
         println!("  everpost account set {} {}", account.handle, keys.join(" "));
     }

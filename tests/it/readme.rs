@@ -1,5 +1,6 @@
-//! The README's commands, run in order as they stand, in a copy of the checkout.
+//! The README's commands, run in order as they stand, in a copy of the checkout; and the output that it shows for them.
 
+use crate::support::Program;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -28,6 +29,43 @@ fn blocks(markdown: &str) -> Vec<Vec<String>> {
         }
     }
     found
+}
+
+/// Each command that stands alone in its block and whose output is in the block below it.
+fn shown(markdown: &str) -> Vec<(String, String)> {
+    let parts: Vec<&str> = markdown.split("```").collect();
+    let inside = |at: usize, kind: &str| parts.get(at)?.strip_prefix(kind)?.strip_prefix('\n');
+    let pair = |at: usize| {
+        let (command, output) = (inside(at, "sh")?, inside(at + 2, "text")?);
+        let is_next = parts[at + 1].trim().is_empty() && command.lines().count() == 1;
+        is_next.then(|| (command.trim().to_owned(), output.to_owned()))
+    };
+    (1..parts.len()).step_by(2).filter_map(pair).collect()
+}
+
+/// A report without the time that it took.
+fn timeless(text: &str) -> String {
+    let line = |line: &str| match line.rsplit_once(" in ") {
+        Some((before, took)) if took.ends_with(" s") => before.trim_end().to_owned(),
+        _ => line.to_owned(),
+    };
+    text.trim_end().lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_output_that_the_readme_shows_is_what_the_program_prints() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let shown = shown(&readme);
+    assert!(shown.iter().any(|(command, _)| command.contains("import examples/mastodon")), "{shown:?}");
+    for (command, output) in shown {
+        let arguments = command.strip_prefix("target/release/everpost ").expect("a command of the program");
+        let program = Program::new();
+        let run = program.command().args(arguments.split(' ')).current_dir(root).output().unwrap();
+        assert!(run.status.success(), "{command}: {}", String::from_utf8_lossy(&run.stderr));
+        let printed = String::from_utf8(run.stdout).unwrap();
+        assert_eq!(timeless(&output), timeless(&printed), "{command} prints now:\n{printed}");
+    }
 }
 
 /// The tracked and new files of the checkout, copied; the build folder is shared so that nothing is built twice.

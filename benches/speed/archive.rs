@@ -73,15 +73,19 @@ const WORDS: [&str; 64] = [
     "dry",
     "summer",
 ];
-const TAGS: [&str; 12] = [
+pub const TAGS: [&str; 12] = [
     "bees", "river", "bicycles", "weather", "spring", "honey", "rust", "archives", "clocks", "bread", "maps", "trains",
 ];
 
 /// Numbers that look random and are always the same (a linear congruential generator, Knuth's constants).
-struct Numbers(u64);
+pub struct Numbers(u64);
 
 impl Numbers {
-    fn below(&mut self, bound: usize) -> usize {
+    pub fn new() -> Numbers {
+        Numbers(42)
+    }
+
+    pub fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % bound
     }
@@ -89,7 +93,7 @@ impl Numbers {
 
 /// Write an archive of `bundles` bundles by `@ann@origin.example` into `folder`.
 pub fn write(folder: &Path, bundles: u32) {
-    let mut numbers = Numbers(42);
+    let mut numbers = Numbers::new();
     // From 2018 on, one bundle every half hour.
     let start: i64 = 1_514_764_800_000;
     for n in 0..bundles {
@@ -113,13 +117,8 @@ pub fn write(folder: &Path, bundles: u32) {
         let folder = folder.join(format!("content/mastodon/{}/{}/{first}", n / 20_000, n / 200 % 100));
         std::fs::create_dir_all(&folder).unwrap();
         for post in 0..posts {
-            let mut text = String::new();
             let length = 20 + numbers.below(280);
-            while text.len() < length {
-                let word = WORDS[numbers.below(WORDS.len())];
-                text.push_str(if text.is_empty() { "" } else { " " });
-                text.push_str(word);
-            }
+            let mut text = sentence(&mut numbers, length);
             if let Some(tag) = tag.filter(|_| post == 0) {
                 let href = format!("https://origin.example/tags/{tag}");
                 write!(text, " <a href=\"{href}\" class=\"mention hashtag\" rel=\"tag\">#<span>{tag}</span></a>")
@@ -149,8 +148,19 @@ pub fn write(folder: &Path, bundles: u32) {
     }
 }
 
+/// Made-up English of at least `length` bytes.
+pub fn sentence(numbers: &mut Numbers, length: usize) -> String {
+    let mut text = String::new();
+    while text.len() < length {
+        let word = WORDS[numbers.below(WORDS.len())];
+        text.push_str(if text.is_empty() { "" } else { " " });
+        text.push_str(word);
+    }
+    text
+}
+
 /// A picture of 32 by 32 points in a colour of its own.
-fn png(n: u32) -> Vec<u8> {
+pub fn png(n: u32) -> Vec<u8> {
     let [_, r, g, b] = n.to_be_bytes();
     let picture = image::RgbImage::from_pixel(32, 32, image::Rgb([r, g, b]));
     let mut bytes = std::io::Cursor::new(Vec::new());

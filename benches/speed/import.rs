@@ -1,6 +1,6 @@
 //! An import against Postgres's COPY of the same rows into the same tables with their indexes, in turns.
 
-use crate::Wanted;
+use crate::{Wanted, mastodon};
 use crate::figure::{Figure, Limit};
 use crate::place::{Place, memory};
 use std::os::unix::fs::PermissionsExt;
@@ -11,36 +11,58 @@ use std::time::{Duration, Instant};
 /// The tables that an import writes, each after those that it refers to.
 const TABLES: [&str; 8] = ["domains", "media", "accounts", "keys", "contexts", "posts", "post_sources", "attachments"];
 
+/// Leaf bundles; the first round only warms up.
 pub fn run(place: &Place, wanted: &Wanted) -> Vec<Figure> {
     println!("\n== import: everpost import, then COPY … FROM of the rows that it wrote into an empty database");
-    let archive = place.archive(wanted.bundles);
-    let dump = place.path("dump");
-    std::fs::create_dir_all(&dump).unwrap();
-    std::fs::set_permissions(&dump, PermissionsExt::from_mode(0o777)).unwrap();
-    let (mut ratios, mut peaks) = (Vec::new(), Vec::new());
-    for round in 0..=wanted.rounds.min(3) {
-        let url = place.create("imported");
-        let data = place.path(&format!("imported-{round}"));
-        place.sql("postgres", "CHECKPOINT");
-        let (ours, peak) = import(place, &url, &data, &archive);
-        let posts = place.texts("imported", "SELECT count(*) FROM posts").remove(0);
-        let theirs = copy(place, &dump);
-        std::fs::remove_dir_all(&data).unwrap();
-        // The first round only warms up: the archive's files are read from memory in the others.
-        let note = if round == 0 { " (warming up)" } else { "" };
-        println!(
-            "{posts} posts: import {ours:.2} s, peak {peak:.1} MiB; COPY {theirs:.2} s; ratio {:.2}{note}",
-            ours / theirs
-        );
-        if round > 0 {
-            ratios.push(ours / theirs);
-            peaks.push(peak);
-        }
-    }
+    let (ratios, peaks) = compare(place, &place.archive(wanted.bundles), wanted.rounds.min(3) + 1, true);
     vec![
         Figure::new("import / COPY of the same rows, time", "", ratios, Limit::AtMost(6.0)),
         Figure::new("peak memory of the import (VmHWM)", "MiB", peaks, Limit::AtMost(100.0)),
     ]
+}
+
+/// An archive of Mastodon, once: it is too long to be repeated, and reading is a small part of it.
+pub fn run_archive(place: &Place, wanted: &Wanted) -> Vec<Figure> {
+    println!("\n== archive: the same with an archive of Mastodon of {} items", wanted.posts);
+    let folder = place.path("mastodon");
+    let begun = Instant::now();
+    let bytes = mastodon::write(&folder, wanted.posts);
+    println!("{} MiB of outbox.json were written in {:.1} s", bytes >> 20, begun.elapsed().as_secs_f64());
+    let (ratios, peaks) = compare(place, &folder, 1, false);
+    std::fs::remove_dir_all(folder).unwrap();
+    vec![
+        Figure::new("import of a Mastodon archive / COPY of the same rows, time", "", ratios, Limit::AtMost(6.0)),
+        Figure::new("peak memory of that import (VmHWM)", "MiB", peaks, Limit::AtMost(100.0)),
+    ]
+}
+
+/// Import an archive and copy the rows, in turns: the ratio of the times and the peak in MiB of each round.
+fn compare(place: &Place, archive: &Path, rounds: usize, warms_up: bool) -> (Vec<f64>, Vec<f64>) {
+    let dump = place.path("dump");
+    std::fs::create_dir_all(&dump).unwrap();
+    std::fs::set_permissions(&dump, PermissionsExt::from_mode(0o777)).unwrap();
+    let (mut ratios, mut peaks) = (Vec::new(), Vec::new());
+    for round in 0..rounds {
+        let url = place.create("imported");
+        let data = place.path(&format!("imported-{round}"));
+        place.sql("postgres", "CHECKPOINT");
+        let (ours, peak) = import(place, &url, &data, archive);
+        let posts = place.texts("imported", "SELECT count(*) FROM posts").remove(0);
+        let theirs = copy(place, &dump);
+        std::fs::remove_dir_all(&data).unwrap();
+        // The archive's files are read from memory in all rounds but the first.
+        let warming_up = warms_up && round == 0;
+        let note = if warming_up { " (warming up)" } else { "" };
+        println!(
+            "{posts} posts: import {ours:.2} s, peak {peak:.1} MiB; COPY {theirs:.2} s; ratio {:.2}{note}",
+            ours / theirs
+        );
+        if !warming_up {
+            ratios.push(ours / theirs);
+            peaks.push(peak);
+        }
+    }
+    (ratios, peaks)
 }
 
 /// Seconds, and the peak of the process's memory in MiB.

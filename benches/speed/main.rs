@@ -1,4 +1,4 @@
-//! The figures of docs/benchmarks.md: `script/bench [http|outbox|import|idle|all] [--posts N] [--rounds N]`.
+//! The figures of docs/benchmarks.md: `script/bench [http|outbox|import|archive|idle|all] [--bundles N] [--posts N] [--rounds N]`.
 //!
 //! Each figure is a ratio within one run: what is measured and what it is measured against take turns, round by round.
 //! Start with [`main`]; each bench is a file.
@@ -12,6 +12,7 @@ mod figure;
 mod http;
 mod idle;
 mod import;
+mod mastodon;
 mod outbox;
 mod place;
 
@@ -19,6 +20,8 @@ mod place;
 pub struct Wanted {
     /// Leaf bundles in the generated archive.
     pub bundles: u32,
+    /// Items in the generated archive of Mastodon.
+    pub posts: u32,
     /// Rounds of each comparison.
     pub rounds: usize,
     /// Seconds of each run of wrk.
@@ -27,20 +30,23 @@ pub struct Wanted {
 
 fn main() {
     let mut which = Vec::new();
-    let mut wanted = Wanted { bundles: 100_000, rounds: 5, seconds: 5 };
+    let mut wanted = Wanted { bundles: 100_000, posts: 1_000_000, rounds: 5, seconds: 5 };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut number = || arguments.next().and_then(|text| text.parse::<u32>().ok()).expect("a number follows");
         match argument.as_str() {
             "--bundles" => wanted.bundles = number(),
+            "--posts" => wanted.posts = number(),
             "--rounds" => wanted.rounds = number() as usize,
             "--seconds" => wanted.seconds = number(),
             // What cargo adds.
             "--bench" => {}
-            "http" | "outbox" | "import" | "idle" | "all" => which.push(argument),
+            "http" | "outbox" | "import" | "archive" | "idle" | "all" => which.push(argument),
             // The bare handler, started by `http` as a process of its own.
             "bare" => return bare::serve(&arguments.collect::<Vec<_>>()),
-            other => panic!("{other}: it takes http, outbox, import, idle, all, --bundles N, --rounds N, --seconds N"),
+            other => {
+                panic!("{other}: it takes http, outbox, import, archive, idle, all, --bundles N, --posts N, --rounds N, --seconds N")
+            },
         }
     }
     let all = which.is_empty() || which.iter().any(|name| name == "all");
@@ -51,6 +57,9 @@ fn main() {
     let mut figures = Vec::new();
     if is_wanted("import") {
         figures.extend(import::run(&place, &wanted));
+    }
+    if is_wanted("archive") {
+        figures.extend(import::run_archive(&place, &wanted));
     }
     if is_wanted("http") || is_wanted("outbox") {
         let served = place::Served::with_archive(&place, &wanted);

@@ -6,7 +6,7 @@ use crate::federation::keys::Vault;
 use crate::http;
 use crate::http::tls::Certificate;
 use crate::media::MediaStore;
-use crate::operations::{App, domains};
+use crate::operations::{App, domains, private};
 use crate::postgres::{self, PrivatePostgres};
 use crate::store::Store;
 use anyhow::Context;
@@ -105,8 +105,9 @@ pub async fn open_unchecked(settings: &Settings) -> anyhow::Result<(App, Databas
     if !migrated.is_empty() {
         tracing::info!(migrations = migrated.len(), "the tables were brought up to this version");
     }
-    let media = media(settings)?;
-    let app = App { store: Store::connect(&database.url, settings.database.pool_size)?, media, vault };
+    let data_dir = std::path::absolute(&settings.storage.data_dir).context("storage.data_dir")?;
+    let (media, private) = (media(settings)?, private::Files::new(&data_dir.join("private")));
+    let app = App { store: Store::connect(&database.url, settings.database.pool_size)?, media, vault, private };
     Ok((app, database))
 }
 

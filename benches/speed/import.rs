@@ -1,8 +1,8 @@
 //! An import against Postgres's COPY of the same rows into the same tables with their indexes, in turns.
 
-use crate::{Wanted, mastodon};
 use crate::figure::{Figure, Limit};
 use crate::place::{Place, memory};
+use crate::{Wanted, mastodon};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;

@@ -45,8 +45,10 @@ fn main() {
             // The bare handler, started by `http` as a process of its own.
             "bare" => return bare::serve(&arguments.collect::<Vec<_>>()),
             other => {
-                panic!("{other}: it takes http, outbox, import, archive, idle, all, --bundles N, --posts N, --rounds N, --seconds N")
-            },
+                panic!(
+                    "{other}: it takes http, outbox, import, archive, idle, all, --bundles N, --posts N, --rounds N, --seconds N"
+                )
+            }
         }
     }
     let all = which.is_empty() || which.iter().any(|name| name == "all");

@@ -92,7 +92,8 @@ fn item(folder: &Path, numbers: &mut Numbers, n: u32) -> Value {
         _ => None,
     };
     if (6..15).contains(&draw) {
-        let mention = json!({ "type": "Mention", "href": "https://other.example/users/tom", "name": "@tom@other.example" });
+        let mention =
+            json!({ "type": "Mention", "href": "https://other.example/users/tom", "name": "@tom@other.example" });
         tags.push(mention);
         text = format!(
             "<span class=\"h-card\" translate=\"no\"><a href=\"https://other.example/@tom\" class=\"u-url mention\">@<span>tom\
@@ -122,9 +123,7 @@ fn item(folder: &Path, numbers: &mut Numbers, n: u32) -> Value {
     }
     if n % 100 == 61 {
         object["type"] = json!("Question");
-        let option = |name: &str, votes: usize| {
-            json!({ "type": "Note", "name": name, "replies": { "type": "Collection", "totalItems": votes } })
-        };
+        let option = |name: &str, votes: usize| json!({ "type": "Note", "name": name, "replies": { "type": "Collection", "totalItems": votes } });
         object["oneOf"] = json!([option("honey", numbers.below(90)), option("bread", numbers.below(90))]);
         object["votersCount"] = json!(numbers.below(180));
         object["endTime"] = json!(published);

@@ -97,7 +97,7 @@ pub fn note(post: &Post, account: &Account, replies: Replies<'_>, now: DateTime<
         },
         likes: count("likes", likes),
         shares: count("shares", shares),
-        poll: post.details.poll.as_ref().map(|poll| question(poll)),
+        poll: post.details.poll.as_ref().map(question),
         quote: post.quoted.map(|quoted| quote(&urls, post.id, quoted)),
         interaction_policy: json!({ "canQuote": { "automaticApproval": [quoters(account, &urls)] } }),
         id,

@@ -2,13 +2,14 @@
 
 use super::{output, parse_handle, profile};
 use crate::activitystreams::render::timestamp;
-use crate::domain::source::Format;
+use crate::domain::source::{Format, Skipped};
 use crate::import::Only;
 use crate::import::files::one_line;
 use crate::import::limits::Limits;
 use crate::operations::accounts;
 use crate::operations::ingest::{self, Report, Request};
 use crate::operations::preview::{Outcome, Preview};
+use crate::operations::private::Tally;
 use crate::startup::Started;
 use chrono::Utc;
 use clap::{Args, ValueEnum};
@@ -45,6 +46,9 @@ pub struct Import {
     /// Do everything but write, and tell of each item what it would become
     #[arg(long)]
     dry_run: bool,
+    /// Keep posts that were not public too: encrypted, without any address; needs secrets.key_file
+    #[arg(long)]
+    include_private: bool,
     /// Exit with 3 when anything was skipped, any media file is missing, or a note tells of a loss
     #[arg(long)]
     strict: bool,
@@ -98,6 +102,7 @@ impl Import {
             adopt: self.adopt,
             only: self.format.only(),
             dry_run: self.dry_run,
+            include_private: self.include_private,
             limits,
         };
         let begun = Instant::now();
@@ -168,7 +173,6 @@ impl Progress {
 
 /// The report's fixed shape: fields may be added, never renamed.
 fn to_json(report: &Report, took: Duration) -> Value {
-    let skipped = report.skipped.iter().map(|item| json!({ "at": item.at, "reason": item.reason }));
     let notes = report.notes.iter().map(|item| json!({ "at": item.at, "note": item.note, "loss": item.loss }));
     json!({
         "format": match report.format {
@@ -182,15 +186,26 @@ fn to_json(report: &Report, took: Duration) -> Value {
         "created": report.created,
         "updated": report.updated,
         "unchanged": report.unchanged,
-        "skipped": skipped.collect::<Vec<_>>(),
+        "skipped": items(&report.skipped),
         "notes": notes.collect::<Vec<_>>(),
         "published": report.published,
         "unpublished": { "boosts": report.unpublished_boosts, "replies": report.unpublished_replies },
         "media": { "stored": report.media_stored, "missing": report.media_missing },
         "estimated_dates": report.estimated_dates,
         "profile": report.profile.as_ref().map(profile::to_json),
+        "private": {
+            "stored": report.private.stored,
+            "unchanged": report.private.unchanged,
+            "left_out": report.private.left_out,
+            "made_public": report.private.made_public,
+            "still_public": items(&report.private.still_public),
+        },
         "seconds": (took.as_secs_f64() * 1000.0).round() / 1000.0,
     })
+}
+
+fn items(items: &[Skipped]) -> Value {
+    Value::from_iter(items.iter().map(|item| json!({ "at": item.at, "reason": item.reason })))
 }
 
 fn print(report: &Report, dry_run: bool, took: Duration) {
@@ -215,11 +230,23 @@ fn print(report: &Report, dry_run: bool, took: Duration) {
         println!("  boosts kept      {:>7}  not published: publish.boosts is off", report.unpublished_boosts);
     }
     println!("  notes            {:>7}", report.notes.len());
+    print_private(&report.private);
     if let Some(outcome) = &report.profile {
         profile::print(outcome, dry_run);
     }
     name_some("skipped", report.skipped.iter().map(|item| (&item.at, &item.reason)));
     name_some("note", report.notes.iter().map(|item| (&item.at, &item.note)));
+}
+
+fn print_private(private: &Tally) {
+    println!("  private left out {:>7}", private.left_out);
+    if private.stored + private.unchanged > 0 {
+        println!("  private stored   {:>7}  and {} unchanged", private.stored, private.unchanged);
+    }
+    if private.made_public > 0 {
+        println!("  now public       {:>7}", private.made_public);
+    }
+    name_some("still public", private.still_public.iter().map(|item| (&item.at, &item.reason)));
 }
 
 /// The first of a list, each with its place, and how many more there are.

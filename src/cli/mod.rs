@@ -10,6 +10,7 @@ mod imports;
 mod media;
 mod output;
 mod posts;
+mod private;
 mod profile;
 
 use crate::config::{self, Settings, Sources};
@@ -105,7 +106,7 @@ impl AccountFlag {
 
 /// Parse the arguments, run the command, and say how it ended.
 pub fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse().and_then(Cli::checked) {
         Ok(cli) => cli,
         Err(error) => {
             // Printing fails only when nobody listens any more.
@@ -122,6 +123,16 @@ pub fn run() -> ExitCode {
                 _ => ExitCode::FAILURE,
             }
         }
+    }
+}
+
+impl Cli {
+    /// Look at what a parser of single arguments cannot see.
+    fn checked(self) -> Result<Cli, clap::Error> {
+        if let Command::Post(command) = &self.command {
+            command.check()?;
+        }
+        Ok(self)
     }
 }
 
@@ -205,9 +216,12 @@ fn start_log(command: &Command, json: bool) {
     };
     let filter = config::log_filter().unwrap_or_else(|| usual.to_owned());
     let mut filter = tracing_subscriber::EnvFilter::try_new(&filter).unwrap_or_else(|_| usual.into());
-    // The driver logs the values of every statement, private keys among them: never below a warning.
-    if let Ok(quiet) = "tokio_postgres=warn".parse() {
-        filter = filter.add_directive(quiet);
+    // The driver logs the values of every statement, private keys among them, and the HTML parser every word of posts that are
+    // not public: never below a warning.
+    for quiet in ["tokio_postgres=warn", "html5ever=warn"] {
+        if let Ok(quiet) = quiet.parse() {
+            filter = filter.add_directive(quiet);
+        }
     }
     let terminal = std::io::stderr().is_terminal();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);

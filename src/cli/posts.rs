@@ -1,6 +1,6 @@
 //! `everpost post …`.
 
-use super::{AccountFlag, JsonFlag, output};
+use super::{AccountFlag, JsonFlag, output, private};
 use crate::activitystreams::render::timestamp;
 use crate::domain::ids::PostId;
 use crate::domain::post::{Entry, Stored};
@@ -10,6 +10,7 @@ use crate::store::listing::{Cursor, Listing};
 use chrono::Utc;
 use clap::Subcommand;
 use serde_json::Value;
+use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -26,23 +27,36 @@ pub enum Command {
         /// Withdrawn posts instead
         #[arg(long)]
         withdrawn: bool,
+        /// Instead those that were not public; opens them with secrets.key_file
+        #[arg(long, conflicts_with = "withdrawn")]
+        private: bool,
         #[command(flatten)]
         json: JsonFlag,
     },
     /// Show a post
     Show {
-        id: i64,
+        /// Its number; of a private post its number in the list of those, or its key
+        id: String,
         #[command(flatten)]
         account: AccountFlag,
+        /// One that was not public; opens it with secrets.key_file
+        #[arg(long)]
+        private: bool,
+        /// Open its media into this folder too
+        #[arg(long, requires = "private", value_name = "FOLDER")]
+        media: Option<PathBuf>,
         #[command(flatten)]
         json: JsonFlag,
     },
     /// Take posts back: their addresses answer 410, their content goes
     Withdraw {
         #[arg(required = true, value_name = "ID")]
-        ids: Vec<i64>,
+        ids: Vec<String>,
         #[command(flatten)]
         account: AccountFlag,
+        /// Posts that were not public: nothing of them stays
+        #[arg(long)]
+        private: bool,
     },
     /// Let the next import bring withdrawn posts back
     Restore {
@@ -54,10 +68,23 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether its posts are named as posts of their sort are: a public one by its number alone.
+    pub fn check(&self) -> Result<(), clap::Error> {
+        let ids = match self {
+            Command::Show { id, private: false, .. } => std::slice::from_ref(id),
+            Command::Withdraw { ids, private: false, .. } => ids,
+            _ => &[],
+        };
+        ids.iter().try_for_each(|id| number(id).map(drop))
+    }
+
     /// Run it.
     pub async fn run(self, started: &Started) -> anyhow::Result<()> {
         let app = &started.app;
         match self {
+            Command::List { account, limit, before, private: true, json, .. } => {
+                private::list(app, &account.find(app).await?, before, limit, json.json).await
+            }
             Command::List { account, limit, withdrawn: true, json, .. } => {
                 let account = account.find(app).await?;
                 let found = app.store.list_withdrawn(account.id, limit).await?;
@@ -96,8 +123,11 @@ impl Command {
                 }
                 Ok(())
             }
-            Command::Show { id, account, json } => {
-                let account = account.find(app).await?;
+            Command::Show { id, account, private: true, media, json } => {
+                private::show(app, &account.find(app).await?, &id, media.as_deref(), json.json).await
+            }
+            Command::Show { id, account, json, .. } => {
+                let (id, account) = (number(&id)?, account.find(app).await?);
                 let found = app.store.find_post(account.id, PostId(id)).await?;
                 let found = found.ok_or_else(|| anyhow::anyhow!("{} has no post {id}", account.handle))?;
                 let value = match &found {
@@ -113,8 +143,12 @@ impl Command {
                 }
                 Ok(())
             }
-            Command::Withdraw { ids, account } => {
+            Command::Withdraw { ids, account, private: true } => {
+                private::withdraw(app, &account.find(app).await?, &ids).await
+            }
+            Command::Withdraw { ids, account, .. } => {
                 let account = account.find(app).await?;
+                let ids: Vec<i64> = ids.iter().map(|id| number(id)).collect::<Result<_, _>>()?;
                 for id in ids {
                     match posts::withdraw(app, &account, PostId(id), Utc::now()).await? {
                         true => println!("Withdrawn: {id}. It answers 410 from now on."),
@@ -135,4 +169,12 @@ impl Command {
             }
         }
     }
+}
+
+/// The number of a public post, which is all that names one here.
+fn number(id: &str) -> Result<i64, clap::Error> {
+    id.parse().map_err(|_| {
+        let message = format!("{id:?} is not a post's number; `everpost post list` shows the numbers\n");
+        clap::Error::raw(clap::error::ErrorKind::ValueValidation, message)
+    })
 }

@@ -10,6 +10,7 @@ pub mod details;
 pub mod ids;
 pub mod imports;
 pub mod post;
+pub mod private;
 pub mod profile;
 pub mod settings;
 pub mod snowflake;

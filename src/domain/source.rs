@@ -285,7 +285,7 @@ pub struct SourceMedia {
 /// A post as its source tells it. Nothing in it is trusted yet: the HTML is raw, the tags are as spelled.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourcePost {
-    /// Where in the source it stands: a file and line, for messages.
+    /// Where in the source it stands: a file and line, for messages. Never words of it, for it may not be public.
     pub at: String,
     /// Its identity within the account.
     pub key: SourceKey,

@@ -77,7 +77,7 @@ impl Vault {
 
     /// Open a sealed file into `sink`. `Closed`, naming `bound`, if it is not whole or the key is another one; then what
     /// `sink` got so far is the file's true beginning, and to be thrown away.
-    pub fn open_file(&self, bound: &str, source: &mut dyn Read, sink: &mut dyn Write) -> Result<(), Error> {
+    pub fn open_sealed(&self, bound: &str, source: &mut dyn Read, sink: &mut dyn Write) -> Result<(), Error> {
         let closed = || Error::Closed { what: bound.to_owned() };
         let head = read_up_to(source, MAGIC.len() + SALT)?;
         let salt = head.strip_prefix(MAGIC).filter(|salt| salt.len() == SALT).ok_or_else(closed)?;
@@ -185,7 +185,7 @@ mod tests {
 
     fn opened(vault: &Vault, bound: &str, mut sealed: &[u8]) -> Result<Vec<u8>, Error> {
         let mut plain = Vec::new();
-        vault.open_file(bound, &mut sealed, &mut plain).map(|()| plain)
+        vault.open_sealed(bound, &mut sealed, &mut plain).map(|()| plain)
     }
 
     #[test]

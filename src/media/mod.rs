@@ -148,6 +148,20 @@ impl MediaStore {
         self.admit(source, Place::Memory).map(|(_, file, _)| file)
     }
 
+    /// Say what type `source` is of, and how long it is, as it stands: nothing of it is taken out, decoded or held. Reads it to
+    /// its end. The same types and the same length are refused as by [`MediaStore::keep`]. Blocking.
+    pub fn recognise(&self, source: &mut dyn Read) -> Result<MediaFile, Error> {
+        let spool = Spool::fill(Place::Nowhere, source, self.limits.file_bytes)?;
+        let (media_type, extension) = kept_type(spool.media_type)?;
+        Ok(MediaFile {
+            extension: extension.to_owned(),
+            media_type: media_type.to_owned(),
+            bytes: i64::try_from(spool.bytes).map_err(|_| Error::Size(spool.bytes))?,
+            sha256: spool.sha256,
+            picture: None,
+        })
+    }
+
     /// Make the figures and thumbnails of a file that is kept; `None` for what has none. `Store` when its bytes are not there,
     /// `Damaged` when they are others than its name says. Blocking.
     pub fn refresh(&self, file: &MediaFile) -> Result<Option<Picture>, Error> {
@@ -203,8 +217,7 @@ impl MediaStore {
     /// Judge, clean and measure what `source` yields.
     fn admit(&self, source: &mut dyn Read, place: Place<'_>) -> Result<Admitted, Error> {
         let mut spool = Spool::fill(place, source, self.limits.file_bytes)?;
-        let kind = TYPES.iter().find(|(media_type, _)| *media_type == spool.media_type);
-        let (media_type, extension) = *kind.ok_or_else(|| Error::Type(spool.media_type.to_owned()))?;
+        let (media_type, extension) = kept_type(spool.media_type)?;
         let mut made = None;
         if media_type.starts_with("image/") {
             if spool.bytes > self.limits.picture_bytes {
@@ -294,6 +307,11 @@ impl MediaStore {
 
 /// A file that may be kept: its bytes, what it is, its thumbnails with their slots.
 type Admitted = (Spool, MediaFile, Vec<(u32, Vec<u8>)>);
+
+/// A type that is kept, with its extension.
+fn kept_type(found: &str) -> Result<(&'static str, &'static str), Error> {
+    TYPES.into_iter().find(|(media_type, _)| *media_type == found).ok_or_else(|| Error::Type(found.to_owned()))
+}
 
 /// `ab/cd`, the folder of a hash: a hundred thousand files in one would be slow.
 fn folder(sha256: &str) -> String {

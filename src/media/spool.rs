@@ -19,6 +19,8 @@ pub(super) enum Place<'a> {
     Folder(&'a Path),
     /// Nowhere but in memory, and there only if it is a picture: of others nothing but the start is looked at.
     Memory,
+    /// Nowhere: it is hashed and judged, and passes by.
+    Nowhere,
 }
 
 /// What can hold a file.
@@ -42,7 +44,7 @@ impl Spool {
     pub(super) fn fill(place: Place<'_>, source: &mut dyn Read, most: u64) -> Result<Spool, Error> {
         let mut body: Box<dyn Body> = match place {
             Place::Folder(folder) => Box::new(unnamed(folder)?),
-            Place::Memory => Box::new(Cursor::new(Vec::new())),
+            Place::Memory | Place::Nowhere => Box::new(Cursor::new(Vec::new())),
         };
         let mut hasher = Hasher::new(MessageDigest::sha256())?;
         let mut head = Vec::new();
@@ -61,7 +63,12 @@ impl Spool {
                 head.extend_from_slice(&buffer[..count.min(HEAD - head.len())]);
             }
             hasher.update(&buffer[..count])?;
-            if matches!(place, Place::Folder(_)) || media_type(&head).starts_with("image/") {
+            let holds = match place {
+                Place::Folder(_) => true,
+                Place::Memory => media_type(&head).starts_with("image/"),
+                Place::Nowhere => false,
+            };
+            if holds {
                 body.write_all(&buffer[..count])?;
             }
         }

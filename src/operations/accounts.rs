@@ -192,6 +192,8 @@ pub async fn publish(app: &App, handle: &Handle, now: DateTime<Utc>) -> Result<A
 pub async fn delete(app: &App, handle: &Handle, now: DateTime<Utc>) -> Result<(), Error> {
     let account = find(app, handle).await?;
     let lock = app.store.lock_import(account.id).await?;
+    // The files go first: should this break off, the account is still here to be deleted again.
+    super::private::erase_files(app, &account).await?;
     app.store.erase_account(account.id, now).await?;
     lock.release().await?;
     app.forget_media().await

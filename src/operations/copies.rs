@@ -41,6 +41,13 @@ impl Copies {
         !self.further.is_empty() && self.further.contains(&copy(digest(&post.key.0), post.format))
     }
 
+    /// Whether a post came before in a richer format.
+    pub(super) fn is_outranked(&self, key: &SourceKey, format: Format) -> bool {
+        let key = digest(&key.0);
+        let mut richer = Format::ALL.into_iter().filter(|other| other.rank() > format.rank());
+        self.further.contains(&copy(key, format)) && richer.any(|other| self.seen.contains(&copy(key, other)))
+    }
+
     /// A batch in parts in which no key comes twice; all but the first hold copies of posts that came before.
     /// Nearly always there is one.
     pub(super) fn parts(&self, batch: Vec<NewPost>) -> Vec<Vec<NewPost>> {

@@ -2,12 +2,16 @@
 
 pub use super::report::Report;
 
+use super::audiences::{Audiences, is_public};
 use super::copies::{Copies, Told};
-use super::pipeline::{Item, Place, Reading, Times, millis};
+use super::gaps::Gaps;
+use super::pipeline::{Item, Prepared, Reading, Times, millis};
+use super::planned::Planned;
 use super::preview::{self, Preview};
-use super::profile;
+use super::private::{Hidden, Keeper};
 use super::target::{self, Survey, Target, handle_of, same_author};
 use super::{App, Error, blocking};
+use super::{private, profile};
 use crate::domain::account::Handle;
 use crate::domain::ids::ImportId;
 use crate::domain::post::{Kept, MediaFile, NewPost};
@@ -35,6 +39,8 @@ pub struct Request {
     pub only: Only,
     /// Everything but writing.
     pub dry_run: bool,
+    /// Whether posts that are not public are kept too, sealed; else they are left out.
+    pub include_private: bool,
     /// How much of an archive is believed.
     pub limits: Limits,
 }
@@ -50,8 +56,8 @@ pub(super) fn digest(text: &str) -> u128 {
 struct Before {
     /// Every key that came in, with its formats.
     copies: Copies,
-    /// Posts that could not be stored, each with the nearest post above it that could.
-    left_out: HashMap<u128, Option<SourceKey>>,
+    /// Posts that could not be stored.
+    gaps: Gaps,
 }
 
 /// A batch ready to be written, and what came of the items of it that are not.
@@ -65,6 +71,10 @@ struct Ready {
     estimated_dates: u64,
     skipped: Vec<Skipped>,
     notes: Vec<Remark>,
+    /// Posts that are not public.
+    hidden: Vec<Hidden>,
+    /// The keys of those that are, where some of them may stand here sealed.
+    public: Vec<SourceKey>,
     /// For a dry run: what is told of posts that stay as they are, and the place of each item in the batch.
     previews: Vec<Preview>,
     order: HashMap<String, usize>,
@@ -78,10 +88,8 @@ struct Run {
     import: Option<ImportId>,
     /// What a dry run would have written under each key.
     told: HashMap<u128, Told>,
-    /// What a dry run would have made, so that later batches find what they answer.
-    planned: HashSet<u128>,
-    /// What the account would show and keep after a dry run, and does not now.
-    would: KeptCounts,
+    /// What a dry run would have made.
+    planned: Planned,
     /// Every file that was stored.
     files: HashSet<u128>,
 }
@@ -89,70 +97,36 @@ struct Run {
 impl Before {
     /// What can be stored of a batch. What answers a post that cannot be stored answers that one's parent instead, so
     /// that a thread goes on around a gap.
-    fn keep(&mut self, prepared: Vec<Result<NewPost, (Place, Skipped)>>, ready: &mut Ready) {
+    fn keep(&mut self, prepared: Vec<Prepared>, audiences: &Audiences, ready: &mut Ready) {
         let mut posts = Vec::with_capacity(prepared.len());
         for item in prepared {
             match item {
-                Ok(post) => {
+                Prepared::Public(post) => {
                     // A further copy may be good where the first one was not.
-                    self.left_out.remove(&digest(&post.key.0));
+                    self.gaps.close(&post.key);
                     let told = post.reply_to.clone();
-                    let reply_to = self.around_gaps(post.reply_to.clone());
-                    let mut post = NewPost { reply_to, ..post };
+                    let reply_to = self.gaps.around(post.reply_to.clone());
+                    let mut post = NewPost { reply_to, ..*post };
                     if post.reply_to != told {
                         // It answers what nobody may see here: not even where that stood is told.
                         post.details.answers = None;
                     }
                     posts.push(post);
                 }
-                Err(((key, reply_to), skipped)) => {
-                    let parent = self.around_gaps(reply_to);
-                    self.left_out.insert(digest(&key.0), parent);
+                Prepared::Hidden((key, reply_to), hidden) => {
+                    if audiences.is_answered(&key) {
+                        self.gaps.open(&key, reply_to);
+                    }
+                    ready.hidden.push(hidden);
+                }
+                Prepared::Skipped((key, reply_to), skipped) => {
+                    self.gaps.open(&key, reply_to);
                     ready.skipped.push(skipped);
                 }
             }
         }
+        ready.public.retain(|key| !self.gaps.has(key));
         ready.parts = self.copies.parts(posts);
-    }
-
-    fn around_gaps(&self, key: Option<SourceKey>) -> Option<SourceKey> {
-        match key.as_ref().and_then(|key| self.left_out.get(&digest(&key.0))) {
-            Some(parent) => parent.clone(),
-            None => key,
-        }
-    }
-}
-
-impl Run {
-    /// Note what a batch of a dry run would have made, and count what the store could not: it took back what the
-    /// earlier batches made, so the answers to that counted as replies to others; and an account that is not there has no
-    /// store.
-    fn plan(&mut self, created: &[&NewPost], nothing_stands: bool) {
-        let (mut uncounted, mut counted) = (HashSet::new(), Vec::new());
-        for post in created {
-            let listed = match &post.reply_to {
-                _ if post.boost_of.is_some() => false,
-                None => nothing_stands,
-                Some(key) => self.planned.contains(&digest(&key.0)) || uncounted.contains(&digest(&key.0)),
-            };
-            if listed {
-                uncounted.insert(digest(&post.key.0));
-            } else if !nothing_stands {
-                counted.push(digest(&post.key.0));
-            }
-        }
-        let listed = i64::try_from(uncounted.len()).unwrap_or_default();
-        self.would.listed += listed;
-        match nothing_stands {
-            true => {
-                let of = |boost| created.iter().filter(|post| post.boost_of.is_some() == boost).count();
-                self.would.boosts += i64::try_from(of(true)).unwrap_or_default();
-                self.would.replies += i64::try_from(of(false)).unwrap_or_default() - listed;
-            }
-            false => self.would.replies -= listed,
-        }
-        self.planned.extend(uncounted);
-        self.planned.extend(counted);
     }
 }
 
@@ -190,11 +164,12 @@ pub async fn ingest_watched(
     progress: &(dyn Fn(u64, Option<u64>) + Sync),
     watch: &(dyn Fn(Preview) + Sync),
 ) -> Result<Report, Error> {
+    private::refuse_without_key(app, request.include_private)?;
     let begun = Instant::now();
     let survey = survey(request, now).await?;
     let mut times = Times { survey: millis(begun), ..Times::default() };
     if survey.posts == 0 {
-        return Err(nothing_readable(request, &survey));
+        return Err(target::nothing_readable(request, &survey));
     }
     let mut target = target::choose(app, request, &survey, now).await?;
     let mut run =
@@ -210,15 +185,16 @@ pub async fn ingest_watched(
         }
         target = Target::Account(Box::new(account));
     }
+    let keeper = Keeper::begin(app, target::account_of(&target), request.include_private, request.dry_run).await?;
     // While a batch is written the next is made ready, and the one after that is read.
     let (sender, mut batches) = mpsc::channel(1);
     let mut profiles = Vec::new();
-    let making = make_ready(app, request, &target, now, sender, &mut profiles);
+    let making = make_ready(app, request, &target, (&keeper, &survey.audiences), now, sender, &mut profiles);
     let writing = async {
         let (mut took, mut learn_at) = (0, LEARN.0);
         while let Some(ready) = batches.recv().await {
             let begun = Instant::now();
-            let previews = write(app, &target, ready, request.dry_run, now, &mut run).await?;
+            let previews = write(app, &target, &keeper, ready, request.dry_run, now, &mut run).await?;
             previews.into_iter().for_each(watch);
             if !request.dry_run && run.report.read >= learn_at {
                 app.store.learn().await?;
@@ -232,12 +208,13 @@ pub async fn ingest_watched(
     ((times.read, times.ready), times.write) = tokio::try_join!(making, writing)?;
     let Times { survey: survey_ms, read: read_ms, ready: ready_ms, write: write_ms } = times;
     tracing::info!(survey_ms, read_ms, ready_ms, write_ms, "what the stages of the import took");
+    keeper.finish(&mut run.report.private).await?;
     run.note_profile(profile::keep(app, &target, profiles, request.dry_run, now).await?);
     let mut kept = match &target {
         Target::Account(account) => app.store.count_kept(account.id).await?,
         Target::WouldBe(_) => KeptCounts::default(),
     };
-    kept += run.would;
+    kept += run.planned.more;
     let count = |count: i64| u64::try_from(count).unwrap_or_default();
     run.report.published = count(kept.listed);
     (run.report.unpublished_boosts, run.report.unpublished_replies) = (count(kept.boosts), count(kept.replies));
@@ -260,6 +237,7 @@ async fn make_ready(
     app: &App,
     request: &Request,
     target: &Target,
+    (keeper, audiences): (&Keeper, &Audiences),
     now: DateTime<Utc>,
     sender: mpsc::Sender<Ready>,
     profiles: &mut Vec<profile::Ready>,
@@ -271,7 +249,8 @@ async fn make_ready(
         let (path, only, limits) = (path.clone(), request.only, request.limits);
         let reader = blocking(move || import::open(&path, only, &limits, now)).await?.map_err(unreadable)?;
         let mut reading = Reading::start(reader, read);
-        while let Some(items) = reading.next().await? {
+        while let Some(mut items) = reading.next().await? {
+            items.iter_mut().flatten().for_each(|post| audiences.apply(post));
             let format = items.iter().flatten().next().map(|post| post.format);
             let mut ready = Ready { read: items.len() as u64, format, ..Ready::default() };
             if request.dry_run {
@@ -281,9 +260,11 @@ async fn make_ready(
             newest = newest.max(profile::newest(&items));
             let begun = Instant::now();
             let fresh = admit(items, request, target, &mut before.copies, &mut ready);
+            ready.public = keeper.held_keys(&fresh);
+            let hiding = keeper.look_up(&fresh, &before.copies).await?;
             let fresh = leave_unchanged(app, target, fresh, request.dry_run, &mut ready).await?;
-            let prepared = reading.prepare(fresh, &app.media, !request.dry_run, now).await?;
-            before.keep(prepared, &mut ready);
+            let prepared = reading.prepare(fresh, &app.media, hiding, !request.dry_run, now).await?;
+            before.keep(prepared, audiences, &mut ready);
             making_took += millis(begun);
             if sender.send(ready).await.is_err() {
                 // Writing failed, and says why.
@@ -294,20 +275,6 @@ async fn make_ready(
         profiles.extend(reading.profile(shown, &app.media, !request.dry_run, newest, now).await?);
     }
     Ok((reading_took, making_took))
-}
-
-/// Nothing came out of the archive at all: what Everpost reads, and what was wrong with the first items.
-fn nothing_readable(request: &Request, survey: &Survey) -> Error {
-    let paths = shown(&request.paths);
-    let wrong = survey.wrong.iter().map(|item| format!("\n  {}: {}", item.at, item.reason)).collect::<String>();
-    Error::NothingReadable(format!(
-        "nothing readable was found in {}. Everpost reads the archives that Mastodon, Pleroma and Akkoma hand out: a zip or \
-         tar, unpacked or not, with an outbox.json; and pages of Hugo and Jekyll sites that say where a post first stood: \
-         an index.md with `canonical` in its front matter and a \"Mastodon Source\" link below each post, a page for each \
-         day with such links, a page for each status with `post_uri` and `post_id`, or any page with `canonicalURL`, \
-         `original_url`, `syndication` or the like. docs/importing.md has the whole list.{wrong}",
-        paths.join(" ")
-    ))
 }
 
 /// Paths as messages show them.
@@ -353,6 +320,8 @@ fn admit(
     for item in items {
         match item {
             Err(reason) => ready.skipped.push(reason),
+            // What nobody asked for is left out, whoever wrote it and however often it comes.
+            Ok(post) if !request.include_private && !is_public(&post) => fresh.push(post),
             Ok(post) => {
                 let other = source.zip(post.author.as_ref()).filter(|(own, author)| !same_author(own, author));
                 let reason = match other {
@@ -360,6 +329,7 @@ fn admit(
                         Some(format!("it is by {author}, not by {own}; --adopt takes it in all the same"))
                     }
                     None if copies.admit(&post.key, post.format) => None,
+                    None if !is_public(&post) => Some("it is in this import already".to_owned()),
                     None => Some(format!("it is in this import already, as {}", post.key)),
                 };
                 match reason {
@@ -373,6 +343,7 @@ fn admit(
 }
 
 /// Count what stands here exactly as it is in the source, and pass on the rest: its media need not be read.
+/// Posts that are not public are passed on, for what stands here is not them.
 async fn leave_unchanged(
     app: &App,
     target: &Target,
@@ -381,13 +352,15 @@ async fn leave_unchanged(
     ready: &mut Ready,
 ) -> Result<Vec<SourcePost>, Error> {
     let Target::Account(account) = target else { return Ok(posts) };
-    let keys: Vec<&str> = posts.iter().map(|post| post.key.0.as_str()).collect();
+    let public = posts.iter().filter(|post| is_public(post));
+    let keys: Vec<&str> = public.map(|post| post.key.0.as_str()).collect();
     let whole = app.store.list_whole_sources(account.id, &keys).await?;
     let (mut same, fresh): (Vec<_>, Vec<_>) = posts.into_iter().partition(|post| {
         whole.get(&post.key.0).is_some_and(|standing| {
             standing.sha256 == openssl::sha::sha256(&post.bytes)
                 && standing.format == post.format.name()
                 && standing.reader_version >= post.reader_version
+                && is_public(post)
         })
     });
     ready.unchanged += same.len() as u64;
@@ -403,12 +376,14 @@ async fn leave_unchanged(
 async fn write(
     app: &App,
     target: &Target,
+    keeper: &Keeper,
     ready: Ready,
     dry_run: bool,
     now: DateTime<Utc>,
     run: &mut Run,
 ) -> Result<Vec<Preview>, Error> {
-    let Ready { parts, read, format, unchanged, estimated_dates, skipped, notes, mut previews, order } = ready;
+    let Ready { parts, read, format, unchanged, estimated_dates, skipped, notes, hidden, public, .. } = ready;
+    let (mut previews, order) = (ready.previews, ready.order);
     let skipped_before = run.report.skipped.len();
     run.report.read += read;
     run.report.format = run.report.format.or(format);
@@ -423,6 +398,11 @@ async fn write(
         write_part(app, target, &told, at > 0, dry_run, now, (run, &mut previews)).await?;
         write_part(app, target, &part, at > 0, dry_run, now, (run, &mut previews)).await?;
     }
+    if dry_run {
+        previews.extend(hidden.iter().filter_map(Hidden::preview));
+    }
+    keeper.write(hidden, now, &mut run.report).await?;
+    keeper.let_go(&public, &mut run.report.private).await?;
     if !dry_run {
         return Ok(Vec::new());
     }
@@ -486,11 +466,11 @@ async fn write_part(
         }
     }
     if dry_run {
-        run.would += stored.more;
+        run.planned.more += stored.more;
         match target {
             // All of it counted already.
             Target::Account(account) if account.settings.publish_replies => {}
-            _ => run.plan(&created, matches!(target, Target::WouldBe(_))),
+            _ => run.planned.note(&created, matches!(target, Target::WouldBe(_))),
         }
     }
     Ok(())

@@ -4,15 +4,19 @@
 //! Time is a parameter. Start with `ingest.rs`.
 
 pub mod accounts;
+mod audiences;
 mod copies;
 pub mod domains;
+mod gaps;
 pub mod imports;
 pub mod ingest;
 pub mod media;
 mod pipeline;
+mod planned;
 pub mod posts;
 mod prepare;
 pub mod preview;
+pub mod private;
 pub mod profile;
 pub mod report;
 mod target;
@@ -28,8 +32,10 @@ pub struct App {
     pub store: Store,
     /// The media files.
     pub media: MediaStore,
-    /// What seals private keys.
+    /// What seals private keys, and posts that are not public.
     pub vault: Vault,
+    /// The sealed media files of posts that are not public.
+    pub private: private::Files,
 }
 
 /// Why an operation did not happen.

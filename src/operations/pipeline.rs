@@ -3,7 +3,9 @@
 //! A stage works ahead of the next by a batch, and no further: memory is bounded by what is under way. The order of the
 //! archive is kept. Must never know what is done with a batch.
 
+use super::audiences::is_public;
 use super::prepare::Workshop;
+use super::private::{Hidden, Preparation};
 use super::{Error, blocking, profile};
 use crate::domain::post::NewPost;
 use crate::domain::source::{Skipped, SourceKey, SourcePost};
@@ -30,6 +32,16 @@ pub(super) type Item = Result<SourcePost, Skipped>;
 
 /// A post's key, and the key of what it answers.
 pub(super) type Place = (SourceKey, Option<SourceKey>);
+
+/// What became of a source post that may come in.
+pub(super) enum Prepared {
+    /// To be stored where everyone can read it.
+    Public(Box<NewPost>),
+    /// Not for everyone.
+    Hidden(Place, Hidden),
+    /// Not to be stored.
+    Skipped(Place, Skipped),
+}
 
 /// An archive that is being read.
 pub(super) struct Reading {
@@ -96,14 +108,16 @@ impl Reading {
         .await
     }
 
-    /// Make posts ready on every core; `keep` says whether media are stored or only looked at.
+    /// Make posts ready on every core; `keep` says whether media are stored or only looked at. What is not public goes
+    /// through `hiding` and comes out closed.
     pub(super) async fn prepare(
         &self,
         posts: Vec<SourcePost>,
         media: &MediaStore,
+        hiding: Preparation,
         keep: bool,
         now: DateTime<Utc>,
-    ) -> Result<Vec<Result<NewPost, (Place, Skipped)>>, Error> {
+    ) -> Result<Vec<Prepared>, Error> {
         let (reader, media) = (self.reader.clone(), media.clone());
         blocking(move || {
             let open = |reference: &str| locked(&reader).media(reference);
@@ -112,7 +126,13 @@ impl Reading {
                 || Workshop::new(&open, &media, keep, now),
                 |workshop, post: SourcePost| {
                     let place = (post.key.clone(), post.reply_to.clone());
-                    workshop.prepare(post).map_err(|skipped| (place, skipped))
+                    if !is_public(&post) {
+                        return Prepared::Hidden(place, hiding.prepare(post, &open));
+                    }
+                    match workshop.prepare(post) {
+                        Ok(post) => Prepared::Public(Box::new(post)),
+                        Err(skipped) => Prepared::Skipped(place, skipped),
+                    }
                 },
             )
         })

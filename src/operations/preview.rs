@@ -17,7 +17,7 @@ pub struct Preview {
     pub at: String,
     /// What would become of it.
     pub outcome: Outcome,
-    /// What it is; `None` for what is no post.
+    /// What it is; `None` for what is no post, and for posts that are not public.
     pub post: Option<Shown>,
 }
 
@@ -30,6 +30,10 @@ pub enum Outcome {
     Updated,
     /// Nothing: it is there already.
     Unchanged,
+    /// A sealed post: it is not public.
+    Sealed,
+    /// Nothing: it is not public, and nobody asked for such posts.
+    LeftOut,
     /// Nothing, for the reason given.
     Skipped(String),
 }
@@ -58,6 +62,8 @@ impl Outcome {
             Outcome::Created => "created",
             Outcome::Updated => "updated",
             Outcome::Unchanged => "unchanged",
+            Outcome::Sealed => "sealed",
+            Outcome::LeftOut => "left_out",
             Outcome::Skipped(_) => "skipped",
         }
     }

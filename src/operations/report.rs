@@ -1,10 +1,10 @@
 //! What an import came to, for whoever ran it.
 
-use super::profile;
+use super::{private, profile};
 use crate::domain::ids::ImportId;
 use crate::domain::source::{Format, Remark, Skipped};
 
-/// What an import came to. `read` = created + updated + unchanged + skipped.
+/// What an import came to. `read` = created + updated + unchanged + skipped + private stored, unchanged and left out.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
     /// The number by which it can be undone; `None` for a dry run.
@@ -37,6 +37,8 @@ pub struct Report {
     pub media_missing: u64,
     /// Posts whose date is an estimate.
     pub estimated_dates: u64,
+    /// Posts that are not public. `skipped` has those alone that were asked for and could not be kept.
+    pub private: private::Tally,
     /// What became of the profile that the archive tells; `None` where it tells none of this account.
     pub profile: Option<profile::Outcome>,
 }
@@ -56,6 +58,8 @@ impl Report {
             ("published", self.published),
             ("unpublished_boosts", self.unpublished_boosts),
             ("unpublished_replies", self.unpublished_replies),
+            ("private_stored", self.private.stored),
+            ("private_left_out", self.private.left_out),
             ("notes", self.notes.len() as u64),
         ]
     }

@@ -1,8 +1,10 @@
 //! Which account an archive goes into: told by the request, else by whose posts they are, else a new one.
 
+use super::audiences::Audiences;
 use super::ingest::Request;
 use super::{App, Error, accounts, domains};
 use crate::domain::account::{Account, AccountState, Handle};
+use crate::domain::ids::AccountId;
 use crate::domain::source::{Author, Format, Skipped, SourcePost};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
@@ -24,6 +26,8 @@ pub(super) struct Survey {
     authors: BTreeMap<Author, u64>,
     anonymous: u64,
     actor: Option<String>,
+    /// Which posts are not public.
+    pub(super) audiences: Audiences,
 }
 
 impl Survey {
@@ -31,6 +35,7 @@ impl Survey {
     pub(super) fn note(&mut self, post: SourcePost) {
         self.posts += 1;
         self.format = self.format.or(Some(post.format));
+        self.audiences.note(&post);
         if self.actor.is_none() {
             let stated = post.object_id.as_deref().filter(|_| post.object_id_stated && post.author.is_some());
             self.actor = stated.and_then(actor_of);
@@ -66,6 +71,14 @@ pub(super) fn handle_of(target: &Target) -> &str {
     match target {
         Target::Account(account) => account.handle.as_str(),
         Target::WouldBe(handle) => handle.as_str(),
+    }
+}
+
+/// The account, where it is there already.
+pub(super) fn account_of(target: &Target) -> Option<AccountId> {
+    match target {
+        Target::Account(account) => Some(account.id),
+        Target::WouldBe(_) => None,
     }
 }
 
@@ -177,6 +190,20 @@ async fn free_handle(app: &App, name: &str) -> Result<Handle, Error> {
         }
     }
     Err(Error::Refused(format!("every handle near {near} is taken; name one with --account")))
+}
+
+/// Nothing came out of the archive at all: what Everpost reads, and what was wrong with the first items.
+pub(super) fn nothing_readable(request: &Request, survey: &Survey) -> Error {
+    let paths: Vec<String> = request.paths.iter().map(|path| path.display().to_string()).collect();
+    let wrong = survey.wrong.iter().map(|item| format!("\n  {}: {}", item.at, item.reason)).collect::<String>();
+    Error::NothingReadable(format!(
+        "nothing readable was found in {}. Everpost reads the archives that Mastodon, Pleroma and Akkoma hand out: a zip or \
+         tar, unpacked or not, with an outbox.json; and pages of Hugo and Jekyll sites that say where a post first stood: \
+         an index.md with `canonical` in its front matter and a \"Mastodon Source\" link below each post, a page for each \
+         day with such links, a page for each status with `post_uri` and `post_id`, or any page with `canonicalURL`, \
+         `original_url`, `syndication` or the like. docs/importing.md has the whole list.{wrong}",
+        paths.join(" ")
+    ))
 }
 
 fn several_authors(request: &Request, survey: &Survey, create: &str, handle: &Handle) -> Error {

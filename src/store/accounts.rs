@@ -210,6 +210,7 @@ impl Store {
                 diesel::delete(posts::table.filter(posts::account_id.eq(id.0))).execute(connection).await?;
                 diesel::delete(contexts::table.filter(contexts::account_id.eq(id.0))).execute(connection).await?;
                 diesel::delete(imports::table.filter(imports::account_id.eq(id.0))).execute(connection).await?;
+                super::private::erase(connection, id).await?;
                 diesel::delete(keys::table.filter(keys::account_id.eq(id.0))).execute(connection).await?;
                 let emptied = (
                     accounts::name.eq(""),

@@ -15,6 +15,7 @@ pub mod listing;
 pub mod media;
 mod migrate;
 pub mod posts;
+pub mod private;
 pub mod profiles;
 mod schema;
 mod threads;

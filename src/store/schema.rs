@@ -172,6 +172,23 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    private_posts (id) {
+        id -> Int8,
+        account_id -> Int8,
+        identity -> Bytea,
+        source_name -> Bytea,
+        format -> Text,
+        reader_version -> Int4,
+        key_name -> Bytea,
+        files -> Array<Text>,
+        files_missing -> Int2,
+        sealed -> Bytea,
+        created_at -> Timestamptz,
+        changed_at -> Timestamptz,
+    }
+}
+
 diesel::joinable!(accounts -> domains (domain_id));
 diesel::joinable!(imports -> accounts (account_id));
 diesel::joinable!(posts -> accounts (account_id));

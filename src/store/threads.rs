@@ -107,7 +107,7 @@ async fn sweep(connection: &mut AsyncPgConnection, ids: &[i64]) -> Result<(), Er
     let empty = not(contexts::kept).and(not(exists(inside)));
     let unopened = not(exists(posts::table.filter(posts::id.eq(contexts::id))));
     let merged = contexts::merged_into.eq_any(ids).assume_not_null().and(unopened);
-    diesel::delete(contexts::table.filter(merged.and(empty.clone()))).execute(connection).await?;
+    diesel::delete(contexts::table.filter(merged.and(empty))).execute(connection).await?;
     let other = diesel::alias!(contexts as other);
     let refers = other.filter(other.field(contexts::merged_into).eq(contexts::id.nullable()));
     let whole = contexts::table.filter(contexts::id.eq_any(ids).and(empty).and(not(exists(refers))));

@@ -33,6 +33,32 @@ const FENCED: [(&str, &[&str]); 7] = [
     ("Utc::now", &["startup", "http", "cli"]),
 ];
 
+/// The only files that may name a module, a table or a type of what is not public, as beginnings of their paths. `startup`
+/// says where its folder is; `accounts` erases.
+const PRIVATE_FILES: [&str; 14] = [
+    "cli/import.rs",
+    "cli/posts.rs",
+    "cli/private.rs",
+    "domain/private.rs",
+    "export/",
+    "operations/accounts.rs",
+    "operations/ingest",
+    "operations/mod.rs",
+    "operations/pipeline.rs",
+    "operations/private/",
+    "startup.rs",
+    "store/accounts.rs",
+    "store/private.rs",
+    "store/schema.rs",
+];
+
+/// What opens what is sealed, and where alone it may be called.
+const OPENS: [(&str, &[&str]); 3] = [
+    ("open_bytes", &["federation/seal.rs", "operations/private/"]),
+    ("open_sealed", &["federation/seal.rs", "operations/private/"]),
+    ("open_media", &["operations/private/", "cli/private.rs"]),
+];
+
 const FORBIDDEN_NAMES: [&str; 7] = ["util", "utils", "common", "helper", "helpers", "manager", "service"];
 const LONGEST_FILE: usize = 500;
 
@@ -150,6 +176,75 @@ fn every_library_stays_behind_its_fence() {
         }
         if source.room != "postgres" && code.contains("pub use crate::") {
             problems.push(format!("{}: nothing is re-exported across rooms", source.path.display()));
+        }
+    }
+    assert_none(&problems);
+}
+
+/// The identifiers of code, each once.
+fn words(code: &str) -> std::collections::BTreeSet<&str> {
+    code.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).collect()
+}
+
+/// Whether code reaches for what is not public: a module by its path or in a `use`, a table, a type, a query, a field.
+fn names_private(code: &str) -> bool {
+    let path = ["::private", "private::", "app.private"].iter().any(|path| {
+        code.match_indices(path).any(|(at, _)| {
+            let in_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+            let before = path.starts_with('p') && in_word(code[..at].chars().next_back());
+            let after = !path.ends_with(':') && in_word(code[at + path.len()..].chars().next());
+            !before && !after
+        })
+    });
+    let used = format!("\n{code}")
+        .split("\nuse ")
+        .skip(1)
+        .any(|rest| words(rest.split(';').next().unwrap()).contains("private"));
+    let types = ["Private", "Sealed"];
+    let named = words(code).into_iter().any(|word| {
+        let of_type = types.iter().any(|start| {
+            let rest =
+                word.strip_prefix(start).or_else(|| word.strip_prefix("New").and_then(|w| w.strip_prefix(start)));
+            rest.is_some_and(|rest| ["Post", "Media", "File", "Id"].contains(&rest))
+        });
+        let verbs = ["list_private", "find_private", "page_private", "write_private", "delete_private"];
+        of_type || word == "private_posts" || verbs.iter().any(|verb| word.starts_with(verb))
+    });
+    path || used || named
+}
+
+#[test]
+fn what_is_not_public_is_named_only_where_it_is_kept_and_shown_to_its_owner() {
+    for reaches in [
+        "use crate::domain::private::PrivatePost;",
+        "use super::{posts, private};",
+        "app.private.open(x)",
+        "store.find_private(id)",
+        "store.list_private_files(id)",
+        "private_posts::table",
+        "let x: NewSealedPost",
+    ] {
+        assert!(names_private(reaches), "{reaches}");
+    }
+    for other in [
+        "row.private_key",
+        "use crate::postgres::PrivatePostgres;",
+        "fn of(private: bool)",
+        "ip.is_private()",
+        "says.private",
+    ] {
+        assert!(!names_private(other), "{other}");
+    }
+    let mut problems = Vec::new();
+    for source in sources().iter().filter(|source| !is_test(source)) {
+        let (path, code) = (source.path.to_str().unwrap(), code(source));
+        if names_private(&code) && !PRIVATE_FILES.iter().any(|may| path.starts_with(may)) {
+            problems.push(format!("{path}: it may not name what is not public"));
+        }
+        for (word, may) in OPENS {
+            if words(&code).contains(word) && !may.iter().any(|may| path.starts_with(may)) {
+                problems.push(format!("{path}: {word} belongs into {} only", may.join(", ")));
+            }
         }
     }
     assert_none(&problems);

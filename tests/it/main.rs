@@ -16,6 +16,7 @@ mod media;
 mod negotiation;
 mod outside_readers;
 mod pages;
+mod private;
 mod private_postgres;
 mod public_url;
 mod reading;

@@ -233,6 +233,7 @@ async fn a_picture_with_too_many_pixels_is_left_out_and_its_post_comes_in() {
         adopt: false,
         only: Only::Everything,
         dry_run: true,
+        include_private: false,
         limits: everpost::import::limits::Limits::default(),
     };
     let other = TestApp::start().await;

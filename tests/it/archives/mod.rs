@@ -61,7 +61,7 @@ fn posts(items: Vec<Item>) -> Vec<SourcePost> {
 }
 
 /// A public note by `@ann@m.example`, with some of its members changed.
-fn note(number: i64, change: Value) -> Value {
+pub fn note(number: i64, change: Value) -> Value {
     let id = format!("https://m.example/users/ann/statuses/{number}");
     let mut note = json!({
         "id": id, "type": "Note", "attributedTo": "https://m.example/users/ann",
@@ -73,7 +73,7 @@ fn note(number: i64, change: Value) -> Value {
 }
 
 /// The activity that made a note.
-fn create(note: Value) -> Value {
+pub fn create(note: Value) -> Value {
     json!({
         "id": format!("{}/activity", note["id"].as_str().unwrap_or_default()), "type": "Create",
         "actor": "https://m.example/users/ann", "published": note["published"], "to": note["to"], "cc": note["cc"],
@@ -81,7 +81,7 @@ fn create(note: Value) -> Value {
     })
 }
 
-fn outbox(items: &[Value]) -> Vec<u8> {
+pub fn outbox(items: &[Value]) -> Vec<u8> {
     let collection = json!({
         "@context": "https://www.w3.org/ns/activitystreams", "id": "outbox.json", "type": "OrderedCollection",
         "totalItems": items.len(), "orderedItems": items,

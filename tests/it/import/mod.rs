@@ -33,6 +33,7 @@ pub fn request(path: &Path) -> Request {
         adopt: false,
         only: Only::Everything,
         dry_run: false,
+        include_private: false,
         limits: Limits::default(),
     }
 }

@@ -11,11 +11,13 @@ const TWIN: &str = "hugo-mastodon-to-hugo-v1";
 fn thirteen_come_once(archive: &Path, handle: &str, pictures: u64) {
     let program = Program::new();
     let archive = archive.to_str().unwrap();
+    let private = json!({ "stored": 0, "unchanged": 0, "left_out": 0, "made_public": 0, "still_public": [] });
     let report = |created: u64, unchanged: u64, stored: u64, seconds: &Value| {
         json!({
             "format": "hugo", "account": handle, "read": 13, "created": created, "updated": 0, "unchanged": unchanged,
             "skipped": [], "notes": [], "published": 13, "unpublished": { "boosts": 0, "replies": 0 },
-            "media": { "stored": stored, "missing": 0 }, "estimated_dates": 0, "profile": null, "seconds": seconds,
+            "media": { "stored": stored, "missing": 0 }, "estimated_dates": 0, "private": private, "profile": null,
+            "seconds": seconds,
         })
     };
     let without_number = |mut report: Value| {
@@ -128,6 +130,10 @@ fn the_json_report_has_its_keys_in_the_promised_order_and_nothing_beside_it() {
         "stored",
         "missing",
         "estimated_dates",
+        "private",
+        "left_out",
+        "made_public",
+        "still_public",
         "profile",
         "seconds",
     ];

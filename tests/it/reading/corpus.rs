@@ -133,6 +133,7 @@ async fn the_corpus_comes_in_whole_once_and_a_dry_run_tells_so() {
         adopt: false,
         only: Only::Everything,
         dry_run: false,
+        include_private: false,
         limits: Limits::default(),
     };
     let import = async |dry_run: bool| {

@@ -14,5 +14,5 @@ pub use certificates::{Authority, Issued};
 pub use database::TestDatabase;
 pub use front::{Asked, Front, Reply};
 pub use program::{Outcome, Program};
-pub use server::{Answer, TestApp};
+pub use server::{Answer, TestApp, vault};
 pub use serving::{PATIENCE, Serving};

@@ -9,6 +9,7 @@ use everpost::import::Only;
 use everpost::import::limits::Limits;
 use everpost::media::{self, MediaStore};
 use everpost::operations::ingest::{Report, Request};
+use everpost::operations::private::Files;
 use everpost::operations::{App, accounts, domains, ingest};
 use everpost::store::Store;
 use reqwest::header::{HeaderMap, LOCATION};
@@ -24,7 +25,8 @@ pub struct TestApp {
     pub base: String,
     pub address: SocketAddr,
     pub database: TestDatabase,
-    _folder: tempfile::TempDir,
+    /// What a server has in `storage.data_dir`.
+    pub data_dir: tempfile::TempDir,
     pub client: reqwest::Client,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -49,21 +51,30 @@ impl TestApp {
         TestApp::start_as(Some(base), http::Settings::default()).await
     }
 
+    /// On localhost, with a key file that holds 32 times that byte.
+    pub async fn start_sealed(key: u8) -> TestApp {
+        TestApp::start_in(None, http::Settings::default(), vault(key)).await
+    }
+
     pub async fn start_as(base: Option<&str>, settings: http::Settings) -> TestApp {
+        TestApp::start_in(base, settings, Vault::open(None).unwrap()).await
+    }
+
+    async fn start_in(base: Option<&str>, settings: http::Settings, vault: Vault) -> TestApp {
         let database = TestDatabase::new();
-        let folder = tempfile::tempdir().unwrap();
+        let data_dir = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let base = base.map_or_else(|| format!("http://localhost:{}", address.port()), str::to_owned);
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let (ready, is_ready) = tokio::sync::oneshot::channel();
-        let (url, media, public) = (database.url(), folder.path().join("media"), base.clone());
+        let (url, folder, public) = (database.url(), data_dir.path().to_owned(), base.clone());
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(async move {
                 let store = Store::connect(&url, 5).unwrap();
-                let media = MediaStore::in_folder(&media, media::Limits::default()).unwrap();
-                let app = App { store, media, vault: Vault::open(None).unwrap() };
+                let media = MediaStore::in_folder(&folder.join("media"), media::Limits::default()).unwrap();
+                let app = App { store, media, vault, private: Files::new(&folder.join("private")) };
                 let domain = domains::ensure_first(&app, &public, Utc::now()).await.unwrap();
                 ready.send(app.clone()).ok().unwrap();
                 let stop = async move { drop(stopped.await) };
@@ -72,7 +83,7 @@ impl TestApp {
         });
         let app = is_ready.await.unwrap();
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
-        TestApp { app, base, address, database, _folder: folder, client, stop: Some(stop), thread: Some(thread) }
+        TestApp { app, base, address, database, data_dir, client, stop: Some(stop), thread: Some(thread) }
     }
 
     /// Import everything under a path; fails on a skipped item.
@@ -90,6 +101,7 @@ impl TestApp {
             adopt: false,
             only: Only::Everything,
             dry_run: false,
+            include_private: false,
             limits: Limits::default(),
         };
         ingest::ingest(&self.app, &request, Utc::now(), &|_, _| {}).await
@@ -158,6 +170,13 @@ impl TestApp {
         }
         items
     }
+}
+
+/// A vault whose key is 32 times a byte.
+pub fn vault(key: u8) -> Vault {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), [key; 32]).unwrap();
+    Vault::open(Some(file.path())).unwrap()
 }
 
 impl Drop for TestApp {

@@ -1,0 +1,72 @@
+//! Which posts of an import are not public, told by its survey before anything is written.
+//!
+//! Items may disagree about one post: then the narrowest audience counts, whatever comes first. Of each such post a hash
+//! is kept and nothing else.
+
+use super::ingest::digest;
+use crate::domain::post::Visibility;
+use crate::domain::source::{PostLink, SourceAudience, SourceKey, SourcePost};
+use crate::domain::told::SourceKind;
+use std::collections::BTreeSet;
+use url::Url;
+
+/// Addresses that let in whoever has them: what they lead to is not for everyone (Mastodon reads them since 3.3).
+const GUARDED: &str = "bear";
+
+/// Whether a source post is for everyone. What is not is the business of `private` alone.
+pub(super) fn is_public(post: &SourcePost) -> bool {
+    Visibility::of(post.audience).is_some()
+}
+
+/// The posts of an import that are not public.
+#[derive(Debug, Default)]
+pub(super) struct Audiences {
+    closed: BTreeSet<u128>,
+    /// Those of them that another post of the import answers.
+    answered: BTreeSet<u128>,
+}
+
+impl Audiences {
+    /// Take in what one item tells. Parents come before their replies.
+    pub(super) fn note(&mut self, post: &SourcePost) {
+        if !is_public(post) {
+            self.closed.insert(digest(&post.key.0));
+            // Boosts name it by its id, which may give another key than its page.
+            let by_id = post.object_id.as_deref().and_then(key_of).filter(|key| *key != post.key);
+            self.closed.extend(by_id.map(|key| digest(&key.0)));
+        }
+        if let Some(parent) = post.reply_to.as_ref().filter(|parent| self.is_closed(parent)) {
+            self.answered.insert(digest(&parent.0));
+        }
+    }
+
+    /// Make a post's audience the narrowest that any item of the import tells. What passes on a post that is not public is
+    /// not public either, whoever it says it is for.
+    pub(super) fn apply(&self, post: &mut SourcePost) {
+        let guarded = match &post.told.kind {
+            SourceKind::Boost(of) => Url::parse(of).is_ok_and(|of| of.scheme() == GUARDED) || self.is_closed_at(of),
+            _ => false,
+        };
+        if guarded || self.is_closed(&post.key) {
+            post.audience = SourceAudience::NotPublic;
+        }
+    }
+
+    /// Whether a post that is not public is answered by another one of the import.
+    pub(super) fn is_answered(&self, key: &SourceKey) -> bool {
+        !self.answered.is_empty() && self.answered.contains(&digest(&key.0))
+    }
+
+    fn is_closed(&self, key: &SourceKey) -> bool {
+        !self.closed.is_empty() && self.closed.contains(&digest(&key.0))
+    }
+
+    fn is_closed_at(&self, address: &str) -> bool {
+        !self.closed.is_empty() && key_of(address).is_some_and(|key| self.is_closed(&key))
+    }
+}
+
+/// The key of the post at an address.
+fn key_of(address: &str) -> Option<SourceKey> {
+    Url::parse(address).ok().map(|url| PostLink::read(&url).key)
+}

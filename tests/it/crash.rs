@@ -5,7 +5,7 @@ use crate::support::Program;
 use std::path::PathBuf;
 
 /// Everything about the posts that an import decides, one line each.
-const POSTS: &str = "select concat_ws(' ', p.id, p.source_key, p.source_object_id, p.canonical_url, p.visibility, \
+pub const POSTS: &str = "select concat_ws(' ', p.id, p.source_key, p.source_object_id, p.canonical_url, p.visibility, \
     p.published_at, p.date_origin, p.updated_at, md5(p.content_html), p.language, p.tags, p.reply_to_id, \
     (select min(q.id) from posts q where q.context_id = p.context_id), encode(s.sha256, 'hex'), a.handle) \
     from posts p join accounts a on a.id = p.account_id left join post_sources s on s.post_id = p.id order by p.id";

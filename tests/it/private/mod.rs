@@ -3,6 +3,7 @@
 mod audience;
 mod command;
 mod import;
+mod killed;
 mod rest;
 mod walk;
 

@@ -5,6 +5,7 @@ mod command;
 mod import;
 mod killed;
 mod rest;
+mod thousand;
 mod walk;
 
 use crate::archives::{create, note, outbox};
@@ -51,9 +52,13 @@ impl Archive {
         self
     }
 
+    fn outbox(&self) -> Vec<u8> {
+        outbox(&self.items)
+    }
+
     /// Write the zip into a folder; its path.
     fn write(&self, folder: &Path) -> PathBuf {
-        let mut files = Files::from([("outbox.json".to_owned(), outbox(&self.items))]);
+        let mut files = Files::from([("outbox.json".to_owned(), self.outbox())]);
         files.extend(self.media.iter().map(|(name, bytes)| (format!("media_attachments/{name}"), bytes.clone())));
         put(folder, "archive.zip", &zip(&files))
     }

@@ -1,8 +1,12 @@
 //! `kill -9` of the import, of the server, of Postgres: nothing lost, nothing doubled, nothing left running.
 
+use crate::archives::{create, note, outbox};
 use crate::private_postgres::{Place, kill, until, write_archive};
-use crate::support::Program;
-use std::path::PathBuf;
+use crate::support::packing::put;
+use crate::support::{Program, status_id};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 
 /// Everything about the posts that an import decides, one line each.
 pub const POSTS: &str = "select concat_ws(' ', p.id, p.source_key, p.source_object_id, p.canonical_url, p.visibility, \
@@ -10,8 +14,36 @@ pub const POSTS: &str = "select concat_ws(' ', p.id, p.source_key, p.source_obje
     (select min(q.id) from posts q where q.context_id = p.context_id), encode(s.sha256, 'hex'), a.handle) \
     from posts p join accounts a on a.id = p.account_id left join post_sources s on s.post_id = p.id order by p.id";
 const COUNT: &str = "select count(*) from posts";
-const ACCOUNTS: &str = "select concat_ws(' ', a.handle, (select count(*) from keys k where k.account_id = a.id)) \
+const ACCOUNTS: &str = "select concat_ws(' ', a.handle, a.source_actor_id, a.name, a.archived_profile, (select count(*) from keys k where k.account_id = a.id)) \
     from accounts a order by a.handle";
+
+/// An archive of Mastodon: `public` posts for everyone, every third answering the one before it, and among them half as many
+/// for followers only. A third of the conversations begins with one of those.
+fn write_mastodon(folder: &Path, public: i64) {
+    let followers = json!(["https://m.example/users/ann/followers"]);
+    let mut items = Vec::new();
+    for n in 0..public {
+        let at = DateTime::<Utc>::UNIX_EPOCH + TimeDelta::days(18_000 + n);
+        let number = |part: i64| status_id(&(at + TimeDelta::minutes(part)).to_rfc3339());
+        let published = |part: i64| (at + TimeDelta::minutes(part)).to_rfc3339_opts(SecondsFormat::Secs, true);
+        let id = |number: i64| format!("https://m.example/users/ann/statuses/{number}");
+        if n % 2 == 0 {
+            items.push(create(note(number(0), json!({ "published": published(0), "to": followers }))));
+        }
+        let above = match n % 6 {
+            0 => json!(id(number(0))),
+            3 => json!(id(status_id(&(at + TimeDelta::minutes(1) - TimeDelta::days(1)).to_rfc3339()))),
+            _ => Value::Null,
+        };
+        items.push(create(note(number(1), json!({ "published": published(1), "inReplyTo": above }))));
+    }
+    let actor = json!({
+        "id": "https://m.example/users/ann", "type": "Person", "preferredUsername": "ann", "name": "Ann",
+        "published": "2019-01-01T00:00:00Z",
+    });
+    put(folder, "outbox.json", &outbox(&items));
+    put(folder, "actor.json", actor.to_string().as_bytes());
+}
 
 fn archive(place: &Place, bundles: u32) -> PathBuf {
     let folder = place.program.scratch().join("archive");
@@ -32,7 +64,21 @@ fn listed(place: &Place) -> u64 {
 fn an_import_killed_half_way_goes_on_as_if_nothing_had_been() {
     let place = Place::new();
     let archive = archive(&place, 150);
-    let archive = archive.to_str().unwrap();
+    let report = goes_on_after_kills(&place, archive.to_str().unwrap(), 450, 300);
+    assert_eq!(report["skipped"], json!([]));
+}
+
+#[test]
+fn an_import_of_a_mastodon_archive_killed_half_way_goes_on_as_if_nothing_had_been() {
+    let place = Place::new();
+    let archive = place.program.scratch().join("archive");
+    write_mastodon(&archive, 450);
+    goes_on_after_kills(&place, archive.to_str().unwrap(), 675, 75);
+}
+
+/// Kill the import of an archive of 450 posts for everyone, alone and beside a server, and let it end: the database is that of
+/// an import that nobody disturbed. Of its `items` so many posts are `linked` to the one that they answer.
+fn goes_on_after_kills(place: &Place, archive: &str, items: u64, linked: u32) -> Value {
     let undisturbed = Program::new();
     undisturbed.ok(&["import", archive]);
     let count = || place.texts(COUNT).ok().and_then(|rows| rows[0].parse::<u32>().ok()).unwrap_or_default();
@@ -41,7 +87,7 @@ fn an_import_killed_half_way_goes_on_as_if_nothing_had_been() {
 
     // Alone: the database goes with it.
     let mut import = place.start(&["import", archive]);
-    let seen = until("some posts are in", 30, || Some(started(&place)).filter(|n| *n > 0));
+    let seen = until("some posts are in", 30, || Some(started(place)).filter(|n| *n > 0));
     import.end("KILL");
     place.empty_within(5.0);
     assert!(seen < 450, "the kill came too late to show anything");
@@ -57,17 +103,19 @@ fn an_import_killed_half_way_goes_on_as_if_nothing_had_been() {
     assert!(half < 450, "the kill came too late to show anything");
     let report = place.ok(&["import", archive, "--json"]);
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
-    assert_eq!((report["read"].as_u64(), report["published"].as_u64()), (Some(450), Some(450)), "{report}");
-    assert_eq!(report["skipped"], serde_json::json!([]));
+    assert_eq!((report["read"].as_u64(), report["published"].as_u64()), (Some(items), Some(450)), "{report}");
     assert!(report["unchanged"].as_u64().unwrap() >= half.into(), "what was committed stays: {report}");
 
     assert_eq!(place.texts(POSTS).unwrap(), undisturbed.database().texts(POSTS));
     assert_eq!(place.texts(ACCOUNTS).unwrap(), undisturbed.database().texts(ACCOUNTS));
     let contexts = "select count(*) from contexts";
     assert_eq!(place.texts(contexts).unwrap(), undisturbed.database().texts(contexts));
-    assert_eq!(listed(&place), 450);
+    let answering = "select count(*) from posts where reply_to_id is not null";
+    assert_eq!(place.texts(answering).unwrap(), [linked.to_string()]);
+    assert_eq!(listed(place), 450);
     assert_eq!(server.end("TERM"), 0);
     place.empty_within(5.0);
+    report
 }
 
 /// The number of posts, while the database may still be starting.

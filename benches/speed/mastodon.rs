@@ -72,13 +72,13 @@ fn item(folder: &Path, numbers: &mut Numbers, n: u32) -> Value {
     let length = 20 + numbers.below(480);
     let mut text = sentence(numbers, length);
     let mut tags = Vec::new();
-    if n % 5 == 0 {
+    if n.is_multiple_of(5) {
         let tag = TAGS[numbers.below(TAGS.len())];
         let href = format!("https://origin.example/tags/{tag}");
         text.push_str(&format!(" <a href=\"{href}\" class=\"mention hashtag\" rel=\"tag\">#<span>{tag}</span></a>"));
         tags.push(json!({ "type": "Hashtag", "href": href, "name": format!("#{tag}") }));
     }
-    if n % 8 == 0 {
+    if n.is_multiple_of(8) {
         text.push_str(
             " <a href=\"https://blog.example/a/long/path\" target=\"_blank\" rel=\"nofollow noopener\" translate=\"no\">\
              <span class=\"invisible\">https://</span><span class=\"ellipsis\">blog.example/a/long</span>\

@@ -7,15 +7,18 @@ use super::ingest::digest;
 use crate::domain::ids::PostId;
 use crate::domain::post::{Kept, NewPost};
 use crate::domain::source::{Format, SourceKey};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
-/// The keys of an import, each with the formats in which it came. Of each a hash is kept, for there may be millions.
+/// The keys of an import, each with the formats in which it came. Of each a hash is kept, for there may be millions: in
+/// trees, because a table of hashes is in memory twice while it grows.
 #[derive(Default)]
 pub(super) struct Copies {
     /// The key's hash, changed by the format.
-    seen: HashSet<u128>,
+    seen: BTreeSet<u128>,
     /// Those that came before in another format.
-    further: HashSet<u128>,
+    further: BTreeSet<u128>,
+    /// The formats that came so far; nearly always there is one.
+    formats: Vec<Format>,
 }
 
 /// The hash of a key in a format, from the hash of the key.
@@ -30,7 +33,11 @@ impl Copies {
         let key = digest(&key.0);
         let this = copy(key, format);
         let is_new = self.seen.insert(this);
-        if is_new && Format::ALL.into_iter().any(|other| other != format && self.seen.contains(&copy(key, other))) {
+        if !self.formats.contains(&format) {
+            self.formats.push(format);
+        }
+        let mut others = self.formats.iter().filter(|other| **other != format);
+        if is_new && others.any(|other| self.seen.contains(&copy(key, *other))) {
             self.further.insert(this);
         }
         is_new

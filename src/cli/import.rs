@@ -1,15 +1,14 @@
 //! `everpost import`: progress while it runs, a report at the end.
 
-use super::{output, parse_handle, profile};
+use super::{output, parse_handle, profile, report};
 use crate::activitystreams::render::timestamp;
-use crate::domain::source::{Format, Skipped};
+use crate::domain::source::Format;
 use crate::import::Only;
 use crate::import::files::one_line;
 use crate::import::limits::Limits;
 use crate::operations::accounts;
 use crate::operations::ingest::{self, Report, Request};
 use crate::operations::preview::{Outcome, Preview};
-use crate::operations::private::Tally;
 use crate::startup::Started;
 use chrono::Utc;
 use clap::{Args, ValueEnum};
@@ -20,12 +19,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Exit code of `--strict` when something did not come in whole.
 const LOSS: u8 = 3;
-/// Skipped items that the plain report names; `--json` names all.
-const SHOWN: usize = 20;
 /// Posts between two plain lines of progress.
 const LINE_EVERY: u64 = 5_000;
 
@@ -49,7 +46,7 @@ pub struct Import {
     /// Keep posts that were not public too: encrypted, without any address; needs secrets.key_file
     #[arg(long)]
     include_private: bool,
-    /// Exit with 3 when anything was skipped, any media file is missing, or a note tells of a loss
+    /// Exit with 3 when anything was skipped, a media file is missing, a note tells of a loss, or a field is lost
     #[arg(long)]
     strict: bool,
     /// Print the report as JSON and nothing else
@@ -117,18 +114,16 @@ impl Import {
         let report = ingest::ingest_watched(&started.app, &request, Utc::now(), &show, &watch).await;
         progress.bar.finish_and_clear();
         let report = report?;
-        let lossless =
-            report.skipped.is_empty() && report.media_missing == 0 && !report.notes.iter().any(|note| note.loss);
-        let code = if self.strict && !lossless { ExitCode::from(LOSS) } else { ExitCode::SUCCESS };
+        let code = if self.strict && !report.is_lossless() { ExitCode::from(LOSS) } else { ExitCode::SUCCESS };
         if self.json {
-            let mut value = to_json(&report, begun.elapsed());
+            let mut value = report::to_json(&report, begun.elapsed());
             if self.dry_run {
                 value["items"] = items.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).into();
             }
             output::json(&value)?;
             return Ok(code);
         }
-        print(&report, self.dry_run, begun.elapsed());
+        report::print(&report, self.dry_run, begun.elapsed());
         if !self.dry_run {
             invite(started, &report).await?;
         }
@@ -168,94 +163,6 @@ impl Progress {
                 None => eprintln!("{read} posts read"),
             }
         }
-    }
-}
-
-/// The report's fixed shape: fields may be added, never renamed.
-fn to_json(report: &Report, took: Duration) -> Value {
-    let notes = report.notes.iter().map(|item| json!({ "at": item.at, "note": item.note, "loss": item.loss }));
-    json!({
-        "format": match report.format {
-            Some(Format::Mastodon) => "mastodon",
-            Some(Format::Pleroma) => "pleroma",
-            _ => "hugo",
-        },
-        "import": report.import.map(|import| import.0),
-        "account": report.account,
-        "read": report.read,
-        "created": report.created,
-        "updated": report.updated,
-        "unchanged": report.unchanged,
-        "skipped": items(&report.skipped),
-        "notes": notes.collect::<Vec<_>>(),
-        "published": report.published,
-        "unpublished": { "boosts": report.unpublished_boosts, "replies": report.unpublished_replies },
-        "media": { "stored": report.media_stored, "missing": report.media_missing },
-        "estimated_dates": report.estimated_dates,
-        "profile": report.profile.as_ref().map(profile::to_json),
-        "private": {
-            "stored": report.private.stored,
-            "unchanged": report.private.unchanged,
-            "left_out": report.private.left_out,
-            "made_public": report.private.made_public,
-            "still_public": items(&report.private.still_public),
-        },
-        "seconds": (took.as_secs_f64() * 1000.0).round() / 1000.0,
-    })
-}
-
-fn items(items: &[Skipped]) -> Value {
-    Value::from_iter(items.iter().map(|item| json!({ "at": item.at, "reason": item.reason })))
-}
-
-fn print(report: &Report, dry_run: bool, took: Duration) {
-    println!("{}", if dry_run { "A dry run: nothing was written." } else { "Imported." });
-    println!("  account          {}", report.account);
-    println!("  posts read       {:>7}  in {:.1} s", report.read, took.as_secs_f64());
-    println!("  new              {:>7}", report.created);
-    println!("  changed          {:>7}", report.updated);
-    println!("  unchanged        {:>7}", report.unchanged);
-    println!("  skipped          {:>7}", report.skipped.len());
-    println!("  media stored     {:>7}", report.media_stored);
-    println!("  media missing    {:>7}", report.media_missing);
-    println!("  estimated dates  {:>7}", report.estimated_dates);
-    println!("  published        {:>7}", report.published);
-    if report.unpublished_replies > 0 {
-        println!(
-            "  replies kept     {:>7}  to others, not published: publish.replies is off",
-            report.unpublished_replies
-        );
-    }
-    if report.unpublished_boosts > 0 {
-        println!("  boosts kept      {:>7}  not published: publish.boosts is off", report.unpublished_boosts);
-    }
-    println!("  notes            {:>7}", report.notes.len());
-    print_private(&report.private);
-    if let Some(outcome) = &report.profile {
-        profile::print(outcome, dry_run);
-    }
-    name_some("skipped", report.skipped.iter().map(|item| (&item.at, &item.reason)));
-    name_some("note", report.notes.iter().map(|item| (&item.at, &item.note)));
-}
-
-fn print_private(private: &Tally) {
-    println!("  private left out {:>7}", private.left_out);
-    if private.stored + private.unchanged > 0 {
-        println!("  private stored   {:>7}  and {} unchanged", private.stored, private.unchanged);
-    }
-    if private.made_public > 0 {
-        println!("  now public       {:>7}", private.made_public);
-    }
-    name_some("still public", private.still_public.iter().map(|item| (&item.at, &item.reason)));
-}
-
-/// The first of a list, each with its place, and how many more there are.
-fn name_some<'a>(word: &str, mut items: impl ExactSizeIterator<Item = (&'a String, &'a String)>) {
-    for (at, text) in items.by_ref().take(SHOWN) {
-        println!("  {word} {at}: {text}");
-    }
-    if items.len() > 0 {
-        println!("  … and {} more; --json names them all", items.len());
     }
 }
 

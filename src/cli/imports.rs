@@ -5,6 +5,7 @@ use crate::activitystreams::render::timestamp;
 use crate::domain::ids::ImportId;
 use crate::domain::imports::{Import, UndoCounts};
 use crate::operations::imports::{self, Undone};
+use crate::operations::report::Report;
 use crate::startup::Started;
 use chrono::Utc;
 use clap::Subcommand;
@@ -145,7 +146,11 @@ fn print(found: &Import, would: UndoCounts) {
     for path in &found.paths {
         println!("  path             {path}");
     }
-    for (name, count) in &found.counts {
+    // In the order of the report, which the database does not keep.
+    let order: Vec<&str> = Report::default().counts().into_iter().map(|(name, _)| name).collect();
+    let mut counts = found.counts.clone();
+    counts.sort_by_key(|(name, _)| order.iter().position(|known| known == name));
+    for (name, count) in counts {
         println!("  {:<16} {count:>7}", name.replace('_', " "));
     }
     if let Some(undone) = found.undone {

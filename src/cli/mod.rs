@@ -12,6 +12,7 @@ mod output;
 mod posts;
 mod private;
 mod profile;
+mod report;
 
 use crate::config::{self, Settings, Sources};
 use crate::operations::{self, App};

@@ -4,6 +4,7 @@ pub use super::report::Report;
 
 use super::audiences::{Audiences, is_public};
 use super::copies::{Copies, Told};
+use super::fields::Tally;
 use super::gaps::Gaps;
 use super::pipeline::{Item, Prepared, Reading, Times, millis};
 use super::planned::Planned;
@@ -75,6 +76,11 @@ struct Ready {
     hidden: Vec<Hidden>,
     /// The keys of those that are, where some of them may stand here sealed.
     public: Vec<SourceKey>,
+    /// What posts that stay as they are tell and have.
+    fields: Tally,
+    media_found: u64,
+    /// What each of the others tells, by its place.
+    told: HashMap<String, Tally>,
     /// For a dry run: what is told of posts that stay as they are, and the place of each item in the batch.
     previews: Vec<Preview>,
     order: HashMap<String, usize>,
@@ -135,7 +141,7 @@ impl Run {
     fn note_profile(&mut self, profile: Option<profile::Outcome>) {
         if let Some(profile) = &profile {
             self.report.media_missing += profile.missing;
-            self.report.notes.extend(profile.remarks.iter().cloned());
+            self.report.note(profile.remarks.iter().cloned());
             self.files.extend(profile.stored().map(|file| digest(&file.sha256)));
         }
         self.report.profile = profile;
@@ -263,6 +269,8 @@ async fn make_ready(
             ready.public = keeper.held_keys(&fresh);
             let hiding = keeper.look_up(&fresh, &before.copies).await?;
             let fresh = leave_unchanged(app, target, fresh, request.dry_run, &mut ready).await?;
+            ready.told =
+                fresh.iter().filter(|post| is_public(post)).map(|post| (post.at.clone(), Tally::of(post))).collect();
             let prepared = reading.prepare(fresh, &app.media, hiding, !request.dry_run, now).await?;
             before.keep(prepared, audiences, &mut ready);
             making_took += millis(begun);
@@ -364,6 +372,8 @@ async fn leave_unchanged(
         })
     });
     ready.unchanged += same.len() as u64;
+    ready.media_found += same.iter().map(|post| post.media.len() as u64).sum::<u64>();
+    same.iter().for_each(|post| ready.fields.add(&Tally::of(post)));
     ready.notes.extend(same.iter_mut().flat_map(|post| post.remarks.drain(..)));
     if dry_run {
         ready.previews.extend(same.iter().map(Preview::unchanged));
@@ -384,19 +394,25 @@ async fn write(
 ) -> Result<Vec<Preview>, Error> {
     let Ready { parts, read, format, unchanged, estimated_dates, skipped, notes, hidden, public, .. } = ready;
     let (mut previews, order) = (ready.previews, ready.order);
-    let skipped_before = run.report.skipped.len();
     run.report.read += read;
     run.report.format = run.report.format.or(format);
     run.report.unchanged += unchanged;
     run.report.estimated_dates += estimated_dates;
-    run.report.skipped.extend(skipped);
-    run.report.notes.extend(notes);
+    run.report.media_found += ready.media_found;
+    run.report.fields.add(&ready.fields);
+    run.report.note(notes);
+    if dry_run {
+        previews.extend(skipped.iter().map(Preview::skipped));
+    }
+    skipped.into_iter().for_each(|item| run.report.skip(item));
     for (at, part) in parts.into_iter().enumerate() {
         // What a dry run wrote before was taken back, so the store cannot decide about its copies.
         let told = |post: &NewPost| dry_run && run.told.contains_key(&digest(&post.key.0));
         let (told, part): (Vec<_>, Vec<_>) = part.into_iter().partition(told);
-        write_part(app, target, &told, at > 0, dry_run, now, (run, &mut previews)).await?;
-        write_part(app, target, &part, at > 0, dry_run, now, (run, &mut previews)).await?;
+        // What a further copy tells the post has by the first one.
+        let fields = if at == 0 { Some(&ready.told) } else { None };
+        write_part(app, target, &told, fields, dry_run, now, (run, &mut previews)).await?;
+        write_part(app, target, &part, fields, dry_run, now, (run, &mut previews)).await?;
     }
     if dry_run {
         previews.extend(hidden.iter().filter_map(Hidden::preview));
@@ -406,16 +422,16 @@ async fn write(
     if !dry_run {
         return Ok(Vec::new());
     }
-    let skipped = run.report.skipped[skipped_before..].iter().map(Preview::skipped);
-    Ok(preview::in_order(previews.into_iter().chain(skipped), &order))
+    Ok(preview::in_order(previews.into_iter(), &order))
 }
 
-/// Write posts with different keys; `further` says that each is a copy of a post that came before in another format.
+/// Write posts with different keys. Without `fields`, what each tells, each is a copy of a post that came before in
+/// another format.
 async fn write_part(
     app: &App,
     target: &Target,
     batch: &[NewPost],
-    further: bool,
+    fields: Option<&HashMap<String, Tally>>,
     dry_run: bool,
     now: DateTime<Utc>,
     (run, previews): (&mut Run, &mut Vec<Preview>),
@@ -442,17 +458,21 @@ async fn write_part(
             Kept::Updated(_) => run.report.updated += 1,
             Kept::Unchanged(_) => run.report.unchanged += 1,
             Kept::Refused(reason) => {
-                run.report.skipped.push(Skipped { at: post.at.clone(), reason: reason.clone() });
+                let skipped = Skipped { at: post.at.clone(), reason: reason.clone() };
+                previews.extend(dry_run.then(|| Preview::skipped(&skipped)));
+                run.report.skip(skipped);
                 continue;
             }
         }
         // What a further copy lacks the post may have.
-        if !further {
+        if let Some(fields) = fields {
+            run.report.media_found += files.len() as u64;
             run.report.media_missing += (post.attachments.len() - files.len()) as u64;
             run.report.estimated_dates += u64::from(post.date_origin == DateOrigin::Estimated);
-            run.report.notes.extend(post.remarks.iter().cloned());
+            run.report.note(post.remarks.iter().cloned());
+            fields.get(&post.at).into_iter().for_each(|told| run.report.fields.add(told));
         }
-        if let (true, Kept::Created(id) | Kept::Updated(id)) = (dry_run && !further, kept) {
+        if let (true, Kept::Created(id) | Kept::Updated(id)) = (dry_run && fields.is_some(), kept) {
             run.told.insert(digest(&post.key.0), Told::of(*id, post));
         }
         if dry_run {

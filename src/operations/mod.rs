@@ -7,6 +7,7 @@ pub mod accounts;
 mod audiences;
 mod copies;
 pub mod domains;
+pub mod fields;
 mod gaps;
 pub mod imports;
 pub mod ingest;

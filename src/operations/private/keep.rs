@@ -157,20 +157,19 @@ impl Keeper {
         report: &mut Report,
     ) -> Result<(), Error> {
         let mut rows = Vec::new();
-        let tally = &mut report.private;
         for Hidden { at, public, media_missing: missing, outcome } in batch {
             if let Some(id) = public {
-                tally.note_public(&at, id);
+                report.private.note_public(&at, id);
             }
             report.media_missing += missing;
             match outcome {
-                Outcome::LeftOut => tally.left_out += 1,
-                Outcome::Unchanged => tally.unchanged += 1,
+                Outcome::LeftOut => report.private.left_out += 1,
+                Outcome::Unchanged => report.private.unchanged += 1,
                 Outcome::Sealed(row) => {
-                    tally.stored += 1;
+                    report.private.stored += 1;
                     rows.extend(row);
                 }
-                Outcome::Failed(reason) => report.skipped.push(Skipped { at, reason }),
+                Outcome::Failed(reason) => report.skip(Skipped { at, reason }),
             }
         }
         if let Some(account) = self.account.filter(|_| !rows.is_empty()) {

@@ -19,7 +19,7 @@ const NAMES: [(&str, &str, u64); 6] = [
 ];
 
 /// A fixture packed as its server packs it.
-fn packed(name: &str, folder: &Path) -> PathBuf {
+pub fn packed(name: &str, folder: &Path) -> PathBuf {
     let files = files_of(&fixture(name));
     match name {
         "mastodon-3.5" | "mastodon-4.1" => put(folder, &format!("{name}.tar.gz"), &gzip(&tar(&files))),
@@ -43,7 +43,7 @@ fn public_posts_of_a_zip_come_in_and_a_second_import_changes_nothing() {
     let reasons: Vec<&str> = first["skipped"].as_array().unwrap().iter().filter_map(|s| s["reason"].as_str()).collect();
     assert_eq!(reasons, <[&str; 0]>::default());
     assert_eq!(first["private"]["left_out"], 2);
-    assert_eq!(first["media"], json!({ "stored": 2, "missing": 1 }));
+    assert_eq!(first["media"], json!({ "stored": 2, "missing": 1, "found": 2 }));
     let second = program.json(&["import", path, "--json"]);
     assert_eq!(
         (second["unchanged"].as_u64(), second["created"].as_u64(), second["updated"].as_u64()),

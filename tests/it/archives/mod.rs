@@ -15,6 +15,7 @@ use chrono::{DateTime, Utc};
 use everpost::domain::source::{Format, Skipped, SourcePost};
 use everpost::import::limits::Limits;
 use everpost::import::{ArchiveReader, Error, Only};
+pub use imported::packed;
 use serde_json::{Value, json};
 use std::path::Path;
 

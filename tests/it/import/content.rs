@@ -218,3 +218,78 @@ async fn a_character_that_postgres_cannot_store_does_not_stop_an_import() {
         assert_eq!(app.page(path).await.status, 404, "{path}");
     }
 }
+
+#[test]
+fn the_report_counts_reasons_and_fields_and_names_a_place_for_each() {
+    let program = Program::new();
+    let zip = crate::archives::packed("mastodon-3.5", program.scratch());
+    let path = zip.to_str().unwrap();
+    let report = program.json(&["import", path, "--json"]);
+    let read = report["read"].as_u64().unwrap();
+    let whole: u64 =
+        ["created", "updated", "unchanged", "skipped_total"].iter().map(|n| report[n].as_u64().unwrap()).sum();
+    assert_eq!(whole, read, "{report}");
+    let reasons = report["skipped_by_reason"].as_array().unwrap();
+    assert_eq!(reasons.iter().map(|reason| reason["count"].as_u64().unwrap()).sum::<u64>(), report["skipped_total"]);
+    assert!(reasons.iter().any(|reason| reason["reason"] == "it is not public"), "{reasons:?}");
+    assert!(
+        reasons.iter().all(|reason| reason["first"][0].as_str().unwrap().contains("$.orderedItems[")),
+        "{reasons:?}"
+    );
+    assert_eq!(
+        report["fields"]["poll"]["kept"].as_u64().unwrap() + report["fields"]["poll"]["lost"].as_u64().unwrap(),
+        1
+    );
+    assert_eq!(report["fields"]["alt"]["lost"], 0, "{}", report["fields"]);
+    let shown = program.json(&["imports", "show", &report["import"].to_string(), "--json"]);
+    assert_eq!((&shown["counts"]["read"], &shown["counts"]["skipped"]), (&report["read"], &report["skipped_total"]));
+
+    let table = program.ok(&["import", path]);
+    for line in [
+        "  unchanged              5",
+        "  what the source tells                 kept    lost",
+        "it is not public",
+        "everpost imports undo",
+    ] {
+        assert!(table.contains(line), "{line}\n{table}");
+    }
+    assert_eq!(report["unpublished"], 1, "an answer to somebody else is kept and not shown");
+    assert_eq!(program.run(&["import", path, "--strict"]).code, 3);
+}
+
+#[test]
+fn twenty_thousand_skipped_items_are_all_counted_and_a_thousand_of_them_named() {
+    let program = Program::new();
+    let private = r#"{"type":"Create","actor":"https://m.example/users/ann","to":["https://m.example/users/bob"],"#;
+    let mut outbox = String::from(r#"{"type":"OrderedCollection","orderedItems":["#);
+    for number in 1..=20_000 {
+        let id = format!("https://m.example/users/ann/statuses/{number}");
+        let to = if number == 1 { r#"["https://www.w3.org/ns/activitystreams#Public"]"# } else { "[]" };
+        let activity =
+            if number == 1 { private.replace("https://m.example/users/bob", "as:Public") } else { private.to_owned() };
+        outbox.push_str(&format!(
+            r#"{activity}"object":{{"type":"Note","id":"{id}","to":{to},"published":"2024-01-01T00:00:00Z","content":"x"}}}},"#
+        ));
+    }
+    outbox.pop();
+    outbox.push_str("]}");
+    std::fs::write(program.scratch().join("outbox.json"), outbox).unwrap();
+    for dry in [&["--dry-run"][..], &[]] {
+        let report = program.json(&[&["import", "outbox.json", "--json"], dry].concat());
+        assert_eq!(
+            (&report["read"], &report["created"], &report["skipped_total"]),
+            (&20_000.into(), &1.into(), &19_999.into())
+        );
+        assert_eq!(report["skipped"].as_array().unwrap().len(), 1000);
+        assert_eq!(report["skipped_by_reason"].as_array().unwrap().len(), 1);
+        assert_eq!(report["skipped_by_reason"][0]["count"], 19_999);
+        if !dry.is_empty() {
+            assert_eq!(report["items"].as_array().unwrap().len(), 20_000, "a dry run names every item all the same");
+        }
+    }
+    let table = program.ok(&["import", "outbox.json"]);
+    assert!(
+        table.contains("  19999  it is not public") && table.contains("… and 19979 more; --json names the first 1000"),
+        "{table}"
+    );
+}

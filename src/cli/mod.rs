@@ -13,6 +13,7 @@ mod posts;
 mod private;
 mod profile;
 mod report;
+mod verify;
 
 use crate::config::{self, Settings, Sources};
 use crate::operations::{self, App};
@@ -67,6 +68,7 @@ enum Command {
     /// Check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    Verify(verify::Verify),
     Doctor(doctor::Doctor),
     /// Owns the private database; started by the other commands
     #[command(name = crate::postgres::SUBCOMMAND, hide = true)]
@@ -164,6 +166,11 @@ async fn command(command: Command, settings: Settings) -> anyhow::Result<ExitCod
         Command::Post(command) => command.run(&open(&settings).await?).await?,
         Command::Media(command) => {
             if !command.run(&open(&settings).await?).await? {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        Command::Verify(verify) => {
+            if !verify.run(&open(&settings).await?).await? {
                 return Ok(ExitCode::FAILURE);
             }
         }

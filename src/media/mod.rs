@@ -178,6 +178,28 @@ impl MediaStore {
         Ok(Some(picture))
     }
 
+    /// Length in bytes and SHA-256, in hexadecimal digits, of what lies under a file's name; `None` when nothing does.
+    /// Blocking.
+    pub fn prove(&self, file: &MediaFile) -> Result<Option<(u64, String)>, Error> {
+        let found = match block_on(self.store.get(&self.key(file, None))) {
+            Ok(found) => found,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let mut bytes = reader(found);
+        let (mut hasher, mut length, mut buffer) = (openssl::sha::Sha256::new(), 0, vec![0; 64 << 10]);
+        loop {
+            let count = bytes.read(&mut buffer)?;
+            if count == 0 {
+                break;
+            }
+            hasher.update(&buffer[..count]);
+            length += count as u64;
+        }
+        let digits = hasher.finish().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Some((length, digits)))
+    }
+
     /// The bytes of a file, or of its thumbnail in a slot, from `range.start` up to but not including `range.end`.
     pub async fn read(
         &self,

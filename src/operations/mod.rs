@@ -20,7 +20,9 @@ pub mod preview;
 pub mod private;
 pub mod profile;
 pub mod report;
+mod reread;
 mod target;
+pub mod verify;
 
 use crate::federation::keys::{self, Vault};
 use crate::media::MediaStore;

@@ -172,7 +172,7 @@ fn locked(reader: &Mutex<Box<dyn ArchiveReader>>) -> MutexGuard<'_, Box<dyn Arch
 
 /// Do the same with every item, on as many threads as there are cores, and give the results in the order of the items.
 /// Each thread makes its own tools.
-fn on_every_core<T: Send, R: Send, W>(
+pub(super) fn on_every_core<T: Send, R: Send, W>(
     items: Vec<T>,
     tools: impl Fn() -> Result<W, Error> + Sync,
     work: impl Fn(&mut W, T) -> R + Sync,

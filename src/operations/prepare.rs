@@ -54,7 +54,8 @@ impl<'a> Workshop<'a> {
             _ => None,
         };
         let content = if boost_of.is_some() { SafeHtml::default() } else { SafeHtml::sanitise(&source.html) };
-        let details = details(&source.told, source.published, self.now);
+        let published = source.published.trunc_subsecs(3);
+        let details = details(&source.told, published, self.now);
         let mut remarks = source.remarks;
         let attachments: Vec<Attachment> = source
             .media
@@ -103,7 +104,7 @@ impl<'a> Workshop<'a> {
             object_id: source.object_id,
             object_id_stated: source.object_id_stated,
             canonical_url: source.canonical_url,
-            published: source.published.trunc_subsecs(3),
+            published,
             date_origin: source.date_origin,
             edited: source.edited,
             content,
@@ -123,7 +124,7 @@ impl<'a> Workshop<'a> {
 }
 
 /// What a richer source told, made safe to keep and to show.
-fn details(told: &Told, published: DateTime<Utc>, now: DateTime<Utc>) -> Details {
+pub(super) fn details(told: &Told, published: DateTime<Utc>, now: DateTime<Utc>) -> Details {
     let maybe = |text: &Option<String>| text.as_deref().map(storable);
     let option = |option: &PollOption| PollOption { name: storable(&option.name), votes: option.votes };
     let poll = |poll: &Poll| Poll { options: poll.options.iter().map(option).collect(), ..poll.clone() };
@@ -152,7 +153,7 @@ fn details(told: &Told, published: DateTime<Utc>, now: DateTime<Utc>) -> Details
 }
 
 /// What a source told about a file, of which only what cannot upset another server is kept.
-fn media_told(told: &MediaTold) -> MediaTold {
+pub(super) fn media_told(told: &MediaTold) -> MediaTold {
     let maybe = |text: &Option<String>| text.as_deref().map(storable);
     MediaTold {
         media_type: maybe(&told.media_type),
@@ -183,7 +184,7 @@ fn storable(text: &str) -> String {
 }
 
 /// The ISO 639-1 code of a text's language, where it is clear enough.
-fn detect_language(plain: &str) -> Option<String> {
+pub(super) fn detect_language(plain: &str) -> Option<String> {
     let foreign = |word: &&str| word.contains("://") || word.contains("www.") || word.starts_with(['@', '#']);
     let words: Vec<&str> = plain.split_whitespace().filter(|word| !foreign(word)).collect();
     let text = words.join(" ");

@@ -5,6 +5,7 @@
 //! Start with `posts.rs`; writing an archive is `ingest/`.
 
 pub mod accounts;
+pub mod archive;
 pub mod changes;
 mod details;
 pub mod domains;

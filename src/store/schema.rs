@@ -193,6 +193,7 @@ diesel::joinable!(accounts -> domains (domain_id));
 diesel::joinable!(imports -> accounts (account_id));
 diesel::joinable!(posts -> accounts (account_id));
 diesel::joinable!(post_sources -> posts (post_id));
+diesel::joinable!(post_revisions -> posts (post_id));
 diesel::joinable!(attachments -> posts (post_id));
 diesel::joinable!(attachments -> media (media_sha256));
 diesel::allow_tables_to_appear_in_same_query!(

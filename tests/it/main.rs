@@ -28,4 +28,5 @@ mod support;
 mod tls;
 mod together;
 mod undo;
+mod verify;
 mod withdrawal;

@@ -9,7 +9,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// The tables that an import writes, each after those that it refers to.
-const TABLES: [&str; 8] = ["domains", "media", "accounts", "keys", "contexts", "posts", "post_sources", "attachments"];
+const TABLES: [&str; 9] =
+    ["domains", "media", "accounts", "keys", "imports", "contexts", "posts", "post_sources", "attachments"];
 
 /// Leaf bundles; the first round only warms up.
 pub fn run(place: &Place, wanted: &Wanted) -> Vec<Figure> {

@@ -7,7 +7,7 @@ use super::ingest::digest;
 use crate::domain::post::Visibility;
 use crate::domain::source::{PostLink, SourceAudience, SourceKey, SourcePost};
 use crate::domain::told::SourceKind;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use url::Url;
 
 /// Addresses that let in whoever has them: what they lead to is not for everyone (Mastodon reads them since 3.3).
@@ -21,22 +21,23 @@ pub(super) fn is_public(post: &SourcePost) -> bool {
 /// The posts of an import that are not public.
 #[derive(Debug, Default)]
 pub(super) struct Audiences {
-    closed: BTreeSet<u128>,
-    /// Those of them that another post of the import answers.
-    answered: BTreeSet<u128>,
+    /// The hash of each key, and whether another post of the import answers it.
+    closed: BTreeMap<u128, bool>,
 }
 
 impl Audiences {
     /// Take in what one item tells. Parents come before their replies.
     pub(super) fn note(&mut self, post: &SourcePost) {
         if !is_public(post) {
-            self.closed.insert(digest(&post.key.0));
             // Boosts name it by its id, which may give another key than its page.
             let by_id = post.object_id.as_deref().and_then(key_of).filter(|key| *key != post.key);
-            self.closed.extend(by_id.map(|key| digest(&key.0)));
+            for key in std::iter::once(&post.key).chain(&by_id) {
+                self.closed.entry(digest(&key.0)).or_default();
+            }
         }
-        if let Some(parent) = post.reply_to.as_ref().filter(|parent| self.is_closed(parent)) {
-            self.answered.insert(digest(&parent.0));
+        let parent = post.reply_to.as_ref().filter(|_| !self.closed.is_empty());
+        if let Some(answered) = parent.and_then(|parent| self.closed.get_mut(&digest(&parent.0))) {
+            *answered = true;
         }
     }
 
@@ -54,11 +55,11 @@ impl Audiences {
 
     /// Whether a post that is not public is answered by another one of the import.
     pub(super) fn is_answered(&self, key: &SourceKey) -> bool {
-        !self.answered.is_empty() && self.answered.contains(&digest(&key.0))
+        self.closed.get(&digest(&key.0)).is_some_and(|answered| *answered)
     }
 
     fn is_closed(&self, key: &SourceKey) -> bool {
-        !self.closed.is_empty() && self.closed.contains(&digest(&key.0))
+        !self.closed.is_empty() && self.closed.contains_key(&digest(&key.0))
     }
 
     fn is_closed_at(&self, address: &str) -> bool {

@@ -4,16 +4,25 @@ use super::ingest::digest;
 use crate::domain::source::SourceKey;
 use std::collections::BTreeMap;
 
-/// The gaps that an import left so far. Of each a hash is kept, and what lies above it.
+/// The gaps that an import left so far. Of each a hash is kept, and which key lies above it: a conversation shares one.
 #[derive(Default)]
 pub(super) struct Gaps {
-    above: BTreeMap<u128, Option<SourceKey>>,
+    /// A place in `keys`; `None` where nothing lies above.
+    above: BTreeMap<u128, Option<u32>>,
+    keys: Vec<SourceKey>,
 }
 
 impl Gaps {
     /// A post that answers `reply_to` is left out. Parents come before their replies.
     pub(super) fn open(&mut self, key: &SourceKey, reply_to: Option<SourceKey>) {
-        let above = self.around(reply_to);
+        let above = match (reply_to.as_ref().and_then(|key| self.find(key)), reply_to) {
+            (Some(above), _) => above,
+            (None, None) => None,
+            (None, Some(key)) => {
+                self.keys.push(key);
+                u32::try_from(self.keys.len() - 1).ok()
+            }
+        };
         self.above.insert(digest(&key.0), above);
     }
 
@@ -26,15 +35,46 @@ impl Gaps {
 
     /// Whether a post was left out.
     pub(super) fn has(&self, key: &SourceKey) -> bool {
-        !self.above.is_empty() && self.above.contains_key(&digest(&key.0))
+        self.find(key).is_some()
     }
 
     /// The nearest post that was not left out, from `key` upwards.
     pub(super) fn around(&self, key: Option<SourceKey>) -> Option<SourceKey> {
-        let above = key.as_ref().filter(|_| !self.above.is_empty()).and_then(|key| self.above.get(&digest(&key.0)));
-        match above {
-            Some(above) => above.clone(),
+        match key.as_ref().and_then(|key| self.find(key)) {
+            Some(above) => above.and_then(|at| self.keys.get(usize::try_from(at).ok()?)).cloned(),
             None => key,
         }
+    }
+
+    fn find(&self, key: &SourceKey) -> Option<Option<u32>> {
+        if self.above.is_empty() {
+            return None;
+        }
+        self.above.get(&digest(&key.0)).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> SourceKey {
+        SourceKey(name.to_owned())
+    }
+
+    #[test]
+    fn a_thread_goes_on_around_any_number_of_gaps_until_one_is_closed() {
+        let mut gaps = Gaps::default();
+        assert_eq!(gaps.around(Some(key("a"))), Some(key("a")));
+        gaps.open(&key("b"), Some(key("a")));
+        gaps.open(&key("c"), Some(key("b")));
+        gaps.open(&key("x"), None);
+        gaps.open(&key("y"), Some(key("x")));
+        for (answered, joined) in [("a", Some("a")), ("b", Some("a")), ("c", Some("a")), ("x", None), ("y", None)] {
+            assert_eq!(gaps.around(Some(key(answered))), joined.map(key), "{answered}");
+        }
+        gaps.close(&key("c"));
+        assert_eq!(gaps.around(Some(key("c"))), Some(key("c")));
+        assert!(gaps.has(&key("b")) && !gaps.has(&key("c")));
     }
 }

@@ -9,7 +9,8 @@ use crate::domain::private::PrivateId;
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use diesel::upsert::excluded;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use std::collections::{HashMap, HashSet};
 
 /// A sealed post as stored.
@@ -37,7 +38,7 @@ pub struct SealedPost {
 }
 
 /// A sealed post to be stored. Its fields mean what those of [`SealedPost`] mean.
-#[derive(Clone, Debug, Insertable, AsChangeset)]
+#[derive(Clone, Debug, Insertable)]
 #[diesel(table_name = private_posts)]
 pub struct NewSealedPost {
     /// A keyed hash of its source key.
@@ -104,29 +105,36 @@ impl Store {
         Ok(query.select(SealedPost::as_select()).load(&mut self.connection().await?).await?)
     }
 
-    /// Store private posts in one transaction, each over what stands under its identity.
+    /// Store private posts in one statement, each over what stands under its identity; of two with one identity the later.
     pub async fn write_private(
         &self,
         account: AccountId,
         rows: &[NewSealedPost],
         now: DateTime<Utc>,
     ) -> Result<(), Error> {
-        let mut connection = self.connection().await?;
-        connection
-            .transaction(async |connection| {
-                for row in rows {
-                    let times = (private_posts::created_at.eq(now), private_posts::changed_at.eq(now));
-                    diesel::insert_into(private_posts::table)
-                        .values((private_posts::account_id.eq(account.0), row, times))
-                        .on_conflict((private_posts::account_id, private_posts::identity))
-                        .do_update()
-                        .set((row, private_posts::changed_at.eq(now)))
-                        .execute(connection)
-                        .await?;
-                }
-                Ok(())
-            })
-            .await
+        use private_posts as p;
+        let latest: HashMap<&[u8], &NewSealedPost> = rows.iter().map(|row| (row.identity.as_slice(), row)).collect();
+        let is_latest =
+            |row: &&NewSealedPost| latest.get(row.identity.as_slice()).is_some_and(|it| std::ptr::eq(*it, *row));
+        let times = (p::created_at.eq(now), p::changed_at.eq(now));
+        let rows = rows.iter().filter(is_latest).map(|row| (p::account_id.eq(account.0), row, times));
+        diesel::insert_into(p::table)
+            .values(rows.collect::<Vec<_>>())
+            .on_conflict((p::account_id, p::identity))
+            .do_update()
+            .set((
+                p::source_name.eq(excluded(p::source_name)),
+                p::format.eq(excluded(p::format)),
+                p::reader_version.eq(excluded(p::reader_version)),
+                p::key_name.eq(excluded(p::key_name)),
+                p::files.eq(excluded(p::files)),
+                p::files_missing.eq(excluded(p::files_missing)),
+                p::sealed.eq(excluded(p::sealed)),
+                p::changed_at.eq(excluded(p::changed_at)),
+            ))
+            .execute(&mut self.connection().await?)
+            .await?;
+        Ok(())
     }
 
     /// Delete private posts; how many were there. Their files are the caller's.

@@ -38,6 +38,14 @@ pub fn to_json(report: &Report, took: Duration) -> Value {
         "published": report.published,
         "media": { "stored": report.media_stored, "missing": report.media_missing, "found": report.media_found },
         "estimated_dates": report.estimated_dates,
+        "private": {
+            "stored": report.private.stored,
+            "unchanged": report.private.unchanged,
+            "left_out": report.private.left_out,
+            "made_public": report.private.made_public,
+            "still_public": items(&report.private.still_public),
+        },
+        "profile": report.profile.as_ref().map(profile::to_json),
         "seconds": (took.as_secs_f64() * 1000.0).round() / 1000.0,
         "import": report.import.map(|import| import.0),
         "skipped_total": report.skipped_total,
@@ -46,14 +54,6 @@ pub fn to_json(report: &Report, took: Duration) -> Value {
         "losses": report.losses,
         "fields": Map::from_iter(fields),
         "unpublished": { "boosts": report.unpublished_boosts, "replies": report.unpublished_replies },
-        "profile": report.profile.as_ref().map(profile::to_json),
-        "private": {
-            "stored": report.private.stored,
-            "unchanged": report.private.unchanged,
-            "left_out": report.private.left_out,
-            "made_public": report.private.made_public,
-            "still_public": items(&report.private.still_public),
-        },
     })
 }
 

@@ -58,11 +58,11 @@ impl Audiences {
         self.closed.get(&digest(&key.0)).is_some_and(|answered| *answered)
     }
 
-    fn is_closed(&self, key: &SourceKey) -> bool {
+    pub(super) fn is_closed(&self, key: &SourceKey) -> bool {
         !self.closed.is_empty() && self.closed.contains_key(&digest(&key.0))
     }
 
-    fn is_closed_at(&self, address: &str) -> bool {
+    pub(super) fn is_closed_at(&self, address: &str) -> bool {
         !self.closed.is_empty() && key_of(address).is_some_and(|key| self.is_closed(&key))
     }
 }

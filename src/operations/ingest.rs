@@ -117,6 +117,9 @@ impl Before {
                         // It answers what nobody may see here: not even where that stood is told.
                         post.details.answers = None;
                     }
+                    if post.refers_to.as_ref().is_some_and(|key| audiences.is_closed(key)) {
+                        (post.details.quote, post.refers_to) = (None, None);
+                    }
                     posts.push(post);
                 }
                 Prepared::Hidden((key, reply_to), hidden) => {

@@ -53,7 +53,7 @@ fn with_damage(program: &Program, damage: &str, expected: &[String]) {
     );
     database.execute(&format!(
         "UPDATE posts SET {} FROM p WHERE p.id = posts.id; DELETE FROM post_sources; INSERT INTO post_sources TABLE s; \
-         UPDATE attachments SET alt = a.alt, source_url = a.source_url FROM a WHERE a.id = attachments.id; DROP TABLE p, s, a",
+         UPDATE attachments SET alt = a.alt, source_url = a.source_url, told = a.told FROM a WHERE a.id = attachments.id; DROP TABLE p, s, a",
         columns[0]
     ));
 }
@@ -89,7 +89,7 @@ fn a_sound_database_gives_nothing_whatever_it_went_through() {
     assert_eq!(report["reread"], standing - 1, "all but the one from a page of a site");
     assert_eq!(report["files"], program.database().number("SELECT count(*) FROM media"));
     let one = program.json(&["verify", "--account", "ilse", "--json"]);
-    assert_eq!((&one["posts"], &one["withdrawn"]), (&json!(5), &json!(0)));
+    assert_eq!((&one["posts"], &one["withdrawn"]), (&json!(6), &json!(0)));
     assert!(one["files"].as_i64().unwrap() < report["files"].as_i64().unwrap());
     let table = program.ok(&["verify"]);
     assert!(table.starts_with("Everything is whole.\n"), "{table}");
@@ -134,6 +134,25 @@ fn whatever_is_changed_in_a_post_or_its_source_is_found() {
         &format!("UPDATE posts SET sensitive = false WHERE id = {fog}"),
         &fog_is("post_changed sensitive"),
     );
+    let poll = post(&program, "boots");
+    with_damage(
+        &program,
+        &format!("UPDATE posts SET details = jsonb_set(details, '{{poll,options,0,1}}', '6') WHERE id = {poll}"),
+        &[format!("{poll} post_changed details")],
+    );
+    with_damage(
+        &program,
+        &format!("UPDATE attachments SET told = jsonb_set(told, '{{focal_point,0}}', '0.75') WHERE post_id = {fog}"),
+        &fog_is("post_changed media"),
+    );
+    let boost = program.database().texts("SELECT id FROM posts WHERE boost_of IS NOT NULL").remove(0);
+    with_damage(
+        &program,
+        &format!(
+            "UPDATE posts SET boost_of = boost_of || '0', published_at = published_at + interval '1 s' WHERE id = {boost}"
+        ),
+        &[format!("{boost} post_changed boosted object date")],
+    );
     assert_eq!(found(&program), [] as [&str; 0]);
 
     program.database().execute(&flip("bytes"));
@@ -154,7 +173,7 @@ fn whatever_is_changed_in_a_post_or_its_source_is_found() {
 #[test]
 fn a_file_that_is_changed_cut_short_or_gone_is_found() {
     let program = imported();
-    let name = program.database().texts("SELECT sha256 || '.' || extension FROM media ORDER BY 1").remove(0);
+    let name = program.database().texts("SELECT sha256 || '.' || extension FROM media WHERE sha256 IN (SELECT media_sha256 FROM attachments) ORDER BY 1").remove(0);
     let path: PathBuf = program.data_dir().join("media").join(&name[..2]).join(&name[2..4]).join(&name);
     let whole = std::fs::read(&path).unwrap();
     let shows = "SELECT min(post_id) FROM attachments WHERE media_sha256 = ";

@@ -291,12 +291,18 @@ async fn a_title_and_other_languages_stand_in_the_note() {
 }
 
 #[tokio::test]
-async fn a_reply_to_an_own_post_that_is_not_public_does_not_tell_where_that_stood() {
+async fn an_answer_to_and_a_quote_of_an_own_post_that_is_not_public_do_not_tell_where_that_stood() {
     let hidden = json!({ "to": ["https://m.example/users/ann/followers"], "cc": [] });
     let (app, folder) = (TestApp::start().await, tempfile::tempdir().unwrap());
-    let items = [public(FIRST, hidden), public(SECOND, json!({ "inReplyTo": origin(FIRST) }))];
+    let items = [
+        public(FIRST, hidden),
+        public(SECOND, json!({ "inReplyTo": origin(FIRST) })),
+        public(SECOND + 65_536, json!({ "quote": origin(FIRST) })),
+    ];
     app.try_import(&put(folder.path(), "outbox.json", &outbox(&items)), None).await.unwrap();
-    let answer = app.object(&path(SECOND)).await;
-    assert!(!answer.to_string().contains(&FIRST.to_string()), "{answer}");
-    assert!(!app.page(&format!("/@ann/{SECOND}")).await.body.contains(&FIRST.to_string()));
+    for number in [SECOND, SECOND + 65_536] {
+        let answer = app.object(&path(number)).await;
+        assert!(!answer.to_string().contains(&FIRST.to_string()), "{answer}");
+        assert!(!app.page(&format!("/@ann/{number}")).await.body.contains(&FIRST.to_string()));
+    }
 }

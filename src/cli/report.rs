@@ -61,12 +61,16 @@ fn items(items: &[Skipped]) -> Value {
     Value::from_iter(items.iter().map(|item| json!({ "at": item.at, "reason": item.reason })))
 }
 
-/// The numbers of the table: a name, a number, and what there is to say about it.
+/// The numbers of the table: a name, a number, and what there is to say about it. What is not there in most archives has
+/// a row only where it is there.
 fn rows(report: &Report, took: Duration) -> Vec<(&'static str, u64, String)> {
-    let plain = |name, count| (name, count, String::new());
-    let told = |name, count: u64, text: &str| (name, count, if count > 0 { text.to_owned() } else { String::new() });
-    vec![
-        ("posts read", report.read, format!("in {:.1} s", took.as_secs_f64())),
+    let plain = |name, count| Some((name, count, String::new()));
+    let told =
+        |name, count: u64, text: &str| Some((name, count, if count > 0 { text.to_owned() } else { String::new() }));
+    let some = |name, count: u64, text: &str| (count > 0).then(|| (name, count, text.to_owned()));
+    let private = &report.private;
+    let rows = [
+        Some(("posts read", report.read, format!("in {:.1} s", took.as_secs_f64()))),
         plain("new", report.created),
         plain("changed", report.updated),
         plain("unchanged", report.unchanged),
@@ -75,13 +79,14 @@ fn rows(report: &Report, took: Duration) -> Vec<(&'static str, u64, String)> {
         plain("media missing", report.media_missing),
         plain("estimated dates", report.estimated_dates),
         plain("published", report.published),
-        told("replies kept", report.unpublished_replies, "to others, not published: publish.replies is off"),
-        told("boosts kept", report.unpublished_boosts, "not published: publish.boosts is off"),
-        told("private left out", report.private.left_out, "--include-private keeps them, sealed"),
-        told("private stored", report.private.stored + report.private.unchanged, "sealed"),
-        told("now public", report.private.made_public, "that were sealed here"),
+        some("replies kept", report.unpublished_replies, "to others, not published: publish.replies is off"),
+        some("boosts kept", report.unpublished_boosts, "not published: publish.boosts is off"),
+        some("private left out", private.left_out, "--include-private keeps them, sealed"),
+        some("private stored", private.stored + private.unchanged, "sealed"),
+        some("now public", private.made_public, "that were sealed here"),
         told("notes", report.notes_total, &format!("{} of them tell of a loss", report.losses)),
-    ]
+    ];
+    rows.into_iter().flatten().collect()
 }
 
 /// Print the table.

@@ -151,7 +151,7 @@ fn print(found: &Import, would: UndoCounts) {
     let mut counts = found.counts.clone();
     counts.sort_by_key(|(name, _)| order.iter().position(|known| known == name));
     for (name, count) in counts {
-        println!("  {:<16} {count:>7}", name.replace('_', " "));
+        println!("  {:<20} {count:>7}", name.replace('_', " "));
     }
     if let Some(undone) = found.undone {
         println!("  undone           {}", timestamp(undone));

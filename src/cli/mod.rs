@@ -107,8 +107,24 @@ impl AccountFlag {
     }
 }
 
+/// What a shell calls the end of a program that printed to nobody: 128 and the number of SIGPIPE.
+const NOBODY_LISTENS: i32 = 141;
+
+/// End without a word when who reads what is printed went away, as `head` does: that is no failure of ours.
+fn end_with_the_reader() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let text = panic.payload_as_str().unwrap_or_default();
+        if text.starts_with("failed printing to stdout") && text.contains("Broken pipe") {
+            std::process::exit(NOBODY_LISTENS);
+        }
+        tell(panic);
+    }));
+}
+
 /// Parse the arguments, run the command, and say how it ended.
 pub fn run() -> ExitCode {
+    end_with_the_reader();
     let cli = match Cli::try_parse().and_then(Cli::checked) {
         Ok(cli) => cli,
         Err(error) => {

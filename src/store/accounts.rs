@@ -132,7 +132,7 @@ impl Store {
         id: AccountId,
     ) -> Result<(i64, Option<DateTime<Utc>>, Option<DateTime<Utc>>), Error> {
         use diesel::dsl::{count_star, max, min};
-        let listed = posts::table.filter(posts::account_id.eq(id.0)).filter(super::listing::listed());
+        let listed = posts::table.filter(posts::account_id.eq(id.0)).filter(super::listing::listed_posts());
         let span = listed.select((count_star(), min(posts::published_at), max(posts::published_at)));
         Ok(span.first(&mut self.connection().await?).await?)
     }

@@ -279,3 +279,17 @@ fn migrate_says_what_it_did_and_then_that_there_is_nothing_to_do() {
     assert_eq!(database.number("SELECT count(*) FROM everpost_instance"), 1);
     assert_eq!(program.ok(&["migrate"]), "The tables are up to date.\n");
 }
+
+#[test]
+fn who_stops_reading_the_output_hears_of_no_failure() {
+    use std::process::Stdio;
+    let program = program();
+    // The reader's end of the pipe is closed before anything is printed.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = program.command();
+    command.args(["config", "check"]).stdout(writer).stderr(Stdio::piped());
+    let output = command.output().unwrap();
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    assert_eq!(output.status.code(), Some(141));
+}

@@ -27,8 +27,11 @@ pub enum Command {
         /// Withdrawn posts instead
         #[arg(long)]
         withdrawn: bool,
-        /// Instead those that were not public; opens them with secrets.key_file
+        /// Instead what is kept and not published: replies to others and boosts, as the account's settings say
         #[arg(long, conflicts_with = "withdrawn")]
+        unpublished: bool,
+        /// Instead those that were not public; opens them with secrets.key_file
+        #[arg(long, conflicts_with_all = ["withdrawn", "unpublished"])]
         private: bool,
         #[command(flatten)]
         json: JsonFlag,
@@ -102,10 +105,11 @@ impl Command {
                 }
                 Ok(())
             }
-            Command::List { account, limit, before, json, .. } => {
+            Command::List { account, limit, before, unpublished, json, .. } => {
                 let account = account.find(app).await?;
                 let cursor = before.map_or(Cursor::Newest, |id| Cursor::Before(PostId(id)));
-                let page = app.store.page_posts(Listing::Account(account.id), cursor, limit).await?;
+                let listing = if unpublished { Listing::Kept(account.id) } else { Listing::Account(account.id) };
+                let page = app.store.page_posts(listing, cursor, limit).await?;
                 if json.json {
                     return output::json(&Value::from_iter(
                         page.entries.iter().map(|entry| output::entry(entry, &account)),

@@ -60,6 +60,7 @@ pub async fn post(
     };
     let (post, places) = match data.store.find_post_in_place(account.id, id).await?.ok_or_else(nothing)? {
         (Stored::Live(post), places) if post.listed => (post, places),
+        (Stored::Live(post), _) if post.exposed.is_some() => return gone(&account, post.changed),
         (Stored::Live(_) | Stored::Boost(_), _) => return Err(nothing()),
         (Stored::Withdrawn(Tombstone { withdrawn, .. }), _) => return gone(&account, withdrawn),
     };
@@ -202,6 +203,9 @@ async fn find_entry(data: &Data, here: &Here, handle: &str, id: &str) -> Result<
     match data.store.find_post(account.id, id).await?.ok_or_else(nothing)? {
         Stored::Live(post) if post.listed => Ok(FoundEntry::Post(account, post)),
         Stored::Boost(boost) if boost.listed => Ok(FoundEntry::Boost(account, boost)),
+        // Its URL was seen before the owner's settings took it back, and answers for ever.
+        Stored::Live(post) if post.exposed.is_some() => Ok(FoundEntry::Gone(account, id, post.changed)),
+        Stored::Boost(boost) if boost.exposed.is_some() => Ok(FoundEntry::Gone(account, id, boost.changed)),
         Stored::Live(_) | Stored::Boost(_) => Err(nothing()),
         Stored::Withdrawn(Tombstone { withdrawn, .. }) => Ok(FoundEntry::Gone(account, id, withdrawn)),
     }

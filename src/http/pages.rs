@@ -93,6 +93,9 @@ pub(super) async fn thread(
             let there = boost.ours.map_or(boost.object, |ours| account.urls().page(ours));
             return if is_web_address(&there) { Ok(redirect(&there, &account)) } else { Err(nothing()) };
         }
+        Stored::Live(post) if post.exposed.is_some() => {
+            return Err(Error::gone("This post is not published any more."));
+        }
         Stored::Live(_) | Stored::Boost(_) => return Err(nothing()),
         Stored::Withdrawn(_) => return Err(Error::gone("This post was withdrawn.")),
     };

@@ -191,11 +191,11 @@ impl Store {
         connection
             .transaction(async |connection| {
                 media_rows::insert(connection, pictures.into_iter().flatten().collect(), now).await?;
-                relist(connection, account).await?;
+                relist(connection, account, now).await?;
                 let there = accounts::table.filter(accounts::id.eq(account.id.0).and(accounts::state.ne("gone")));
                 diesel::update(there).set(change).execute(connection).await?;
                 // Now no import can go on, so this finds what one wrote meanwhile.
-                relist(connection, account).await?;
+                relist(connection, account, now).await?;
                 changes::tell(connection).await
             })
             .await
@@ -326,14 +326,14 @@ pub(super) async fn lock_settings(connection: &mut AsyncPgConnection, id: Accoun
 }
 
 /// List the posts of an account as its settings say (R-8), of those that are not.
-async fn relist(connection: &mut AsyncPgConnection, account: &Account) -> Result<(), Error> {
+async fn relist(connection: &mut AsyncPgConnection, account: &Account, now: DateTime<Utc>) -> Result<(), Error> {
     let Settings { publish_replies: replies, publish_boosts: boosts, .. } = account.settings;
     let relist = diesel::sql_query(
-        "UPDATE posts SET listed = NOT listed WHERE account_id = $1 \
+        "UPDATE posts SET listed = NOT listed, changed_at = $4 WHERE account_id = $1 \
          AND listed <> ((boost_of IS NULL OR $2) AND (NOT to_others OR $3))",
     );
     let relist = relist.bind::<BigInt, _>(account.id.0).bind::<Bool, _>(boosts).bind::<Bool, _>(replies);
-    relist.execute(connection).await?;
+    relist.bind::<Timestamptz, _>(now).execute(connection).await?;
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use super::{Error, Store};
 use crate::domain::ids::{AccountId, DomainId, PostId};
 use crate::domain::post::Entry;
 use chrono::{DateTime, Utc};
-use diesel::dsl::{exists, sql};
+use diesel::dsl::{exists, not, sql};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool};
@@ -28,6 +28,8 @@ pub enum Cursor {
 pub enum Listing<'a> {
     /// What an account's outbox shows: its posts, and its boosts where the owner wants that.
     Account(AccountId),
+    /// What an account only keeps: replies to others and boosts that its settings do not publish.
+    Kept(AccountId),
     /// The posts that live accounts of a domain show to everyone under a hashtag (lower case, without `#`): nothing unlisted.
     Tag(DomainId, &'a str),
 }
@@ -37,6 +39,10 @@ impl Listing<'_> {
         let query = posts::table.filter(listed()).into_boxed();
         match self {
             Listing::Account(id) => query.filter(posts::account_id.eq(id.0)),
+            Listing::Kept(id) => {
+                let kept = posts::withdrawn_at.is_null().and(not(posts::listed));
+                posts::table.filter(kept.and(posts::account_id.eq(id.0))).into_boxed()
+            }
             Listing::Tag(domain, tag) => {
                 let live = accounts::table.filter(accounts::domain_id.eq(domain.0).and(accounts::state.eq("live")));
                 let owners = sql::<Bool>("accounts.settings ->> 'operator' = 'owner'");
@@ -153,9 +159,10 @@ impl Store {
     /// Where a post of a listing stands in time, or stood before it was withdrawn; and whether it is known to stand there
     /// still, so that a page beside it has it for a neighbour.
     async fn position(&self, listing: Listing<'_>, id: PostId) -> Result<((DateTime<Utc>, i64), bool), Error> {
-        let place = posts::table.filter(posts::id.eq(id.0).and(posts::listed)).into_boxed();
+        let shown = posts::listed.eq(!matches!(listing, Listing::Kept(_)));
+        let place = posts::table.filter(posts::id.eq(id.0).and(shown)).into_boxed();
         let place = match listing {
-            Listing::Account(account) => place.filter(posts::account_id.eq(account.0)),
+            Listing::Account(account) | Listing::Kept(account) => place.filter(posts::account_id.eq(account.0)),
             Listing::Tag(domain, _) => {
                 let live = accounts::table.filter(accounts::domain_id.eq(domain.0).and(accounts::state.eq("live")));
                 place.filter(posts::account_id.eq_any(live.select(accounts::id)))

@@ -306,3 +306,53 @@ async fn an_answer_to_and_a_quote_of_an_own_post_that_is_not_public_do_not_tell_
         assert!(!app.page(&format!("/@ann/{number}")).await.body.contains(&FIRST.to_string()));
     }
 }
+
+#[tokio::test]
+async fn what_the_settings_take_back_after_others_have_seen_it_is_gone_and_comes_again_with_them() {
+    let (app, folder) = (TestApp::start_at("https://here.example").await, tempfile::tempdir().unwrap());
+    let items = [
+        public(FIRST, json!({ "inReplyTo": "https://o.example/notes/9" })),
+        boost(SECOND, "https://o.example/notes/7"),
+        public(SECOND + 65_536, json!({ "inReplyTo": "https://o.example/notes/8" })),
+    ];
+    app.import(&put(folder.path(), "outbox.json", &outbox(&items))).await;
+    let ann = app.account("ann").await;
+    everpost::operations::accounts::publish(&app.app, &ann.handle, chrono::Utc::now()).await.unwrap();
+    app.set("ann", &["publish.replies=true", "publish.boosts=true"]).await;
+    let (note, announce) = (path(FIRST), format!("{}/activity", path(SECOND)));
+    let create = format!("{note}/activity");
+    app.object(&note).await;
+    app.object(&announce).await;
+    app.set("ann", &["publish.replies=false", "publish.boosts=false"]).await;
+    for seen in [&note, &create, &announce] {
+        let answer = app.get(seen).await;
+        assert_eq!((answer.status, &answer.json()["type"]), (410, &json!("Tombstone")), "{seen}");
+    }
+    assert_eq!(app.page(&format!("/@ann/{FIRST}")).await.status, 410);
+    assert_eq!(app.get(&path(SECOND + 65_536)).await.status, 404, "nobody ever saw this one");
+    assert_eq!(app.walk_outbox("ann").await.len(), 0);
+    app.set("ann", &["publish.replies=true", "publish.boosts=true"]).await;
+    assert_eq!((app.object(&note).await["type"].clone(), app.walk_outbox("ann").await.len()), (json!("Note"), 3));
+}
+
+#[test]
+fn what_is_kept_and_not_published_can_be_listed() {
+    let program = crate::support::Program::new();
+    let items = [
+        public(FIRST, json!({ "inReplyTo": "https://o.example/notes/9" })),
+        public(SECOND, json!({})),
+        boost(SECOND + (1 << 20), "https://o.example/notes/7"),
+    ];
+    put(program.scratch(), "outbox.json", &outbox(&items));
+    program.ok(&["import", "outbox.json"]);
+    let kept = program.ok(&["post", "list", "--unpublished"]);
+    let lines: Vec<&str> = kept.lines().collect();
+    assert_eq!(lines.len(), 2, "{kept}");
+    assert!(
+        lines[0].contains("boost of https://o.example/notes/7") && lines[1].starts_with(&FIRST.to_string()),
+        "{kept}"
+    );
+    let newest = lines[0].split(' ').next().unwrap();
+    assert_eq!(program.ok(&["post", "list", "--unpublished", "--before", newest]).lines().count(), 1);
+    assert_eq!(program.ok(&["post", "list"]).lines().count(), 1);
+}

@@ -104,6 +104,13 @@ impl SafeHtml {
         links.pop().filter(|_| links.is_empty() && beside.is_empty() && self.0.matches("<a ").count() == 1)
     }
 
+    /// The same without the paragraph by which Mastodon links a quoted post since 4.5.
+    pub fn without_quote(&self) -> SafeHtml {
+        let Some((before, rest)) = self.0.split_once("<p class=\"quote-inline\">") else { return self.clone() };
+        let after = rest.split_once("</p>").map_or("", |(_, after)| after);
+        SafeHtml(format!("{before}{after}"))
+    }
+
     /// The beginning as one line of at most `limit` characters, cut at a word, with an ellipsis where something is missing.
     pub fn excerpt(&self, limit: usize) -> String {
         let plain = self.to_plain();
@@ -245,6 +252,10 @@ mod tests {
         );
         // Mastodon hides such a paragraph where it shows the quoted post itself.
         check(r#"<p class="quote-inline x">RE: b</p>"#, r#"<p class="quote-inline">RE: b</p>"#);
+        let quoting =
+            SafeHtml::sanitise(r#"<p>a</p><p class="quote-inline">RE: <a href="https://b.example">b</a></p><p>c</p>"#);
+        assert_eq!(quoting.without_quote().as_str(), "<p>a</p><p>c</p>");
+        assert_eq!(SafeHtml::sanitise("<p>a</p>").without_quote().as_str(), "<p>a</p>");
     }
 
     #[test]

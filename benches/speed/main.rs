@@ -60,7 +60,7 @@ fn main() {
     if is_wanted("import") {
         figures.extend(import::run(&place, &wanted));
     }
-    if is_wanted("archive") {
+    if is_wanted("archive") || is_wanted("import") {
         figures.extend(import::run_archive(&place, &wanted));
     }
     if is_wanted("http") || is_wanted("outbox") {

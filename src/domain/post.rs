@@ -170,7 +170,7 @@ pub struct Boost {
     pub key: SourceKey,
     /// The id of the object that is passed on.
     pub object: String,
-    /// That object, if it is a post of the same account that stands here.
+    /// That object, if it is a post of the same account here, also one that was withdrawn.
     pub ours: Option<PostId>,
     /// Who sees it.
     pub visibility: Visibility,

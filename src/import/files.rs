@@ -122,7 +122,7 @@ impl Tree {
         let size = file.metadata().map(|kind| kind.len()).unwrap_or(0);
         if size > self.most_media {
             let (size, most) = (mebibytes(size), mebibytes(self.most_media));
-            return Err(refuse(format!("has {size}, and no more than {most} are read")));
+            return Err(refuse(format!("has {size}, and no more than {most} are read (import.max_media_mib)")));
         }
         Ok(Box::new(file.take(self.most_media)))
     }
@@ -413,7 +413,10 @@ mod tests {
         assert_eq!(media(&tree, "../x.png"), "../x.png: leads out of the archive");
         assert_eq!(media(&tree, "%2e%2e/x.png"), "%2e%2e/x.png: is not in the archive");
         assert_eq!(media(&tree, "/etc/passwd"), "/etc/passwd: leads out of the archive");
-        assert_eq!(media(&tree, "huge.mp4"), "huge.mp4: has 100.1 MiB, and no more than 100.0 MiB are read");
+        assert_eq!(
+            media(&tree, "huge.mp4"),
+            "huge.mp4: has 100.1 MiB, and no more than 100.0 MiB are read (import.max_media_mib)"
+        );
         for (reference, there) in [("a/p.png", true), ("a/with%20space.png", true), ("a", false), ("../x.png", false)] {
             assert_eq!(tree.holds(reference), there, "{reference}");
         }

@@ -69,7 +69,7 @@ const FIELDS: [Field; 29] = fields! {
     "focal_point", "focal points", Kept,
         |post| media(post, |media| media.told.focal_point.is_some_and(|point| point != (0.0, 0.0)));
     "duration", "lengths of films and sounds", Kept, |post| media(post, |media| media.told.duration.is_some());
-    "icon", "still pictures of films", InSource, |post| media(post, |media| media.told.icon.is_some());
+    "icon", "addresses of still pictures of films", Kept, |post| media(post, |media| media.told.icon.is_some());
 };
 
 fn media(post: &SourcePost, tells: fn(&SourceMedia) -> bool) -> usize {

@@ -21,7 +21,7 @@ use crate::import::limits::Limits;
 use crate::import::{self, Only};
 use crate::store::ingest::Stored;
 use crate::store::listing::KeptCounts;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -113,12 +113,14 @@ impl Before {
                     let told = post.reply_to.clone();
                     let reply_to = self.gaps.around(post.reply_to.clone());
                     let mut post = NewPost { reply_to, ..*post };
-                    if post.reply_to != told {
+                    if post.reply_to != told || told.is_some_and(|key| audiences.is_closed(&key)) {
                         // It answers what nobody may see here: not even where that stood is told.
                         post.details.answers = None;
                     }
                     if post.refers_to.as_ref().is_some_and(|key| audiences.is_closed(key)) {
                         (post.details.quote, post.refers_to) = (None, None);
+                        post.content = post.content.without_quote();
+                        post.details.languages.iter_mut().for_each(|(_, html)| *html = html.without_quote());
                     }
                     posts.push(post);
                 }
@@ -174,6 +176,8 @@ pub async fn ingest_watched(
     watch: &(dyn Fn(Preview) + Sync),
 ) -> Result<Report, Error> {
     private::refuse_without_key(app, request.include_private)?;
+    // As exact as what is kept, so that what was decided by it can be proven.
+    let now = now.trunc_subsecs(3);
     let begun = Instant::now();
     let survey = survey(request, now).await?;
     let mut times = Times { survey: millis(begun), ..Times::default() };
@@ -184,17 +188,17 @@ pub async fn ingest_watched(
     let mut run =
         Run { report: Report { account: handle_of(&target).to_owned(), ..Report::default() }, ..Run::default() };
     let mut lock = None;
+    if let (Some(account), false) = (target::account_of(&target), request.dry_run) {
+        lock = Some(app.store.lock_import(account).await?);
+    }
+    let keeper = Keeper::begin(app, target::account_of(&target), request.include_private, request.dry_run).await?;
     if let Target::Account(account) = target {
-        if !request.dry_run {
-            lock = Some(app.store.lock_import(account.id).await?);
-        }
         let account = target::claim(app, request, &survey, *account, now).await?;
         if let (false, Some(format)) = (request.dry_run, survey.format) {
-            run.import = Some(app.store.begin_import(account.id, &shown(&request.paths), format, now).await?);
+            run.import = Some(app.store.begin_import(account.id, &target::shown(&request.paths), format, now).await?);
         }
         target = Target::Account(Box::new(account));
     }
-    let keeper = Keeper::begin(app, target::account_of(&target), request.include_private, request.dry_run).await?;
     // While a batch is written the next is made ready, and the one after that is read.
     let (sender, mut batches) = mpsc::channel(1);
     let mut profiles = Vec::new();
@@ -286,11 +290,6 @@ async fn make_ready(
         profiles.extend(reading.profile(shown, &app.media, !request.dry_run, newest, now).await?);
     }
     Ok((reading_took, making_took))
-}
-
-/// Paths as messages show them.
-fn shown(paths: &[PathBuf]) -> Vec<String> {
-    paths.iter().map(|path| path.display().to_string()).collect()
 }
 
 async fn survey(request: &Request, now: DateTime<Utc>) -> Result<Survey, Error> {

@@ -192,9 +192,14 @@ async fn free_handle(app: &App, name: &str) -> Result<Handle, Error> {
     Err(Error::Refused(format!("every handle near {near} is taken; name one with --account")))
 }
 
+/// Paths as messages show them.
+pub(super) fn shown(paths: &[std::path::PathBuf]) -> Vec<String> {
+    paths.iter().map(|path| path.display().to_string()).collect()
+}
+
 /// Nothing came out of the archive at all: what Everpost reads, and what was wrong with the first items.
 pub(super) fn nothing_readable(request: &Request, survey: &Survey) -> Error {
-    let paths: Vec<String> = request.paths.iter().map(|path| path.display().to_string()).collect();
+    let paths = shown(&request.paths);
     let wrong = survey.wrong.iter().map(|item| format!("\n  {}: {}", item.at, item.reason)).collect::<String>();
     Error::NothingReadable(format!(
         "nothing readable was found in {}. Everpost reads the archives that Mastodon, Pleroma and Akkoma hand out: a zip or \

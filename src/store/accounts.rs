@@ -12,7 +12,7 @@ use crate::text::SafeHtml;
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Integer, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use serde_json::{Map, Value, json};
 
@@ -190,12 +190,11 @@ impl Store {
         let mut connection = self.connection().await?;
         connection
             .transaction(async |connection| {
+                lock_writing(connection, account.id).await?;
                 media_rows::insert(connection, pictures.into_iter().flatten().collect(), now).await?;
                 relist(connection, account, now).await?;
                 let there = accounts::table.filter(accounts::id.eq(account.id.0).and(accounts::state.ne("gone")));
                 diesel::update(there).set(change).execute(connection).await?;
-                // Now no import can go on, so this finds what one wrote meanwhile.
-                relist(connection, account, now).await?;
                 changes::tell(connection).await
             })
             .await
@@ -207,6 +206,7 @@ impl Store {
         let mut connection = self.connection().await?;
         connection
             .transaction(async |connection| {
+                lock_writing(connection, id).await?;
                 diesel::delete(posts::table.filter(posts::account_id.eq(id.0))).execute(connection).await?;
                 diesel::delete(contexts::table.filter(contexts::account_id.eq(id.0))).execute(connection).await?;
                 diesel::delete(imports::table.filter(imports::account_id.eq(id.0))).execute(connection).await?;
@@ -318,9 +318,20 @@ fn account(row: Row, base_url: String, files: &[MediaFile]) -> Result<Account, E
     })
 }
 
-/// The settings of an account, which nobody changes until the transaction ends. Posts are locked before accounts.
-pub(super) async fn lock_settings(connection: &mut AsyncPgConnection, id: AccountId) -> Result<Settings, Error> {
-    let row = accounts::table.find(id.0).select(accounts::settings).for_no_key_update();
+/// First half of the advisory lock of who writes posts or settings of an account; the second is the account's number.
+const WRITE_LOCK: i32 = 0x7772_6974;
+
+/// Wait until nobody else writes posts or settings of an account, and keep them from it until the transaction ends. Whoever
+/// writes several of an account's rows takes it first: so they cannot wait for each other.
+pub(super) async fn lock_writing(connection: &mut AsyncPgConnection, id: AccountId) -> Result<(), Error> {
+    let lock = diesel::sql_query("SELECT pg_advisory_xact_lock($1, $2::int)");
+    lock.bind::<Integer, _>(WRITE_LOCK).bind::<BigInt, _>(id.0).execute(connection).await?;
+    Ok(())
+}
+
+/// The settings of an account. Nobody changes them while [`lock_writing`] holds.
+pub(super) async fn settings(connection: &mut AsyncPgConnection, id: AccountId) -> Result<Settings, Error> {
+    let row = accounts::table.find(id.0).select(accounts::settings);
     let settings: Value = row.first(connection).await?;
     read_settings(&settings).map_err(|e| Error::Damaged(format!("account {id}: {e}")))
 }

@@ -105,7 +105,9 @@ impl Store {
                 bytes,
             });
             let touched = import.is_none() || touched.is_some();
-            Ok(Archived { entry: entry(row, files, &Relations::default())?, created, touched, source })
+            // As if all that it answers stood: what it says of that is proven too.
+            let relations = Relations { parents: row.reply_to_id.into_iter().collect(), ..Relations::default() };
+            Ok(Archived { entry: entry(row, files, &relations)?, created, touched, source })
         };
         rows.into_iter().map(archived).collect()
     }

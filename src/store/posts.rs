@@ -53,8 +53,8 @@ pub(super) type AttachmentRow = (i64, String, Option<String>, String, Option<Val
 pub(super) struct Relations {
     /// Posts that others answer.
     pub(super) parents: Vec<i64>,
-    /// Posts that others quote or pass on, by account and key.
-    pub(super) referred: HashMap<(i64, String), i64>,
+    /// Posts that others quote or pass on, by account and key, and whether they stand.
+    pub(super) referred: HashMap<(i64, String), (i64, bool)>,
 }
 
 impl Store {
@@ -142,6 +142,7 @@ impl Store {
         let mut connection = self.connection().await?;
         connection
             .transaction(async |connection| {
+                super::accounts::lock_writing(connection, account).await?;
                 let withdrawn: Option<DateTime<Utc>> = posts::table
                     .filter(posts::id.eq(id.0).and(posts::account_id.eq(account.0)))
                     .select(posts::withdrawn_at)
@@ -264,24 +265,24 @@ pub(super) async fn empty(connection: &mut AsyncPgConnection, ids: &[i64], now: 
     Ok(())
 }
 
-/// Posts that these rows quote or pass on, as far as their own accounts show them.
+/// Posts that these rows quote or pass on, as far as their own accounts show or showed them, and whether they stand.
 pub(super) async fn list_referred(
     connection: &mut AsyncPgConnection,
     rows: &[Row],
-) -> Result<HashMap<(i64, String), i64>, Error> {
+) -> Result<HashMap<(i64, String), (i64, bool)>, Error> {
     let referring = || rows.iter().filter(|row| row.refers_to.is_some());
     if referring().next().is_none() {
         return Ok(HashMap::new());
     }
     let accounts: Vec<i64> = referring().map(|row| row.account_id).collect();
     let keys: Vec<&str> = referring().filter_map(|row| row.refers_to.as_deref()).collect();
-    let found: Vec<(i64, String, i64)> = posts::table
+    let found: Vec<(i64, String, (i64, bool))> = posts::table
         .filter(posts::account_id.eq_any(accounts).and(posts::source_key.eq_any(keys)))
-        .filter(listed_posts())
-        .select((posts::account_id, posts::source_key, posts::id))
+        .filter(posts::listed.or(posts::withdrawn_at.is_not_null()).and(posts::boost_of.is_null()))
+        .select((posts::account_id, posts::source_key, (posts::id, posts::withdrawn_at.is_null())))
         .load(connection)
         .await?;
-    Ok(found.into_iter().map(|(account, key, id)| ((account, key), id)).collect())
+    Ok(found.into_iter().map(|(account, key, found)| ((account, key), found)).collect())
 }
 
 pub(super) fn tombstone(row: Row, withdrawn: DateTime<Utc>) -> Tombstone {
@@ -303,15 +304,15 @@ pub(super) fn entry(row: Row, files: Vec<AttachmentRow>, relations: &Relations) 
         "unlisted" => Visibility::Unlisted,
         _ => return Err(damaged("visibility")),
     };
-    let referred =
-        row.refers_to.clone().and_then(|key| relations.referred.get(&(row.account_id, key)).copied().map(PostId));
+    let referred = row.refers_to.clone().and_then(|key| relations.referred.get(&(row.account_id, key)).copied());
     if let Some(object) = row.boost_of {
         return Ok(Entry::Boost(Boost {
             id: PostId(row.id),
             account: AccountId(row.account_id),
             key: SourceKey(row.source_key),
             object,
-            ours: referred,
+            // Also one that was withdrawn: where that stood is not told any more, and its address here says so.
+            ours: referred.map(|(id, _)| PostId(id)),
             visibility,
             published: row.published_at,
             listed: row.listed,
@@ -330,7 +331,15 @@ pub(super) fn entry(row: Row, files: Vec<AttachmentRow>, relations: &Relations) 
         let told = details::read_told(told).map_err(|e| damaged(&format!("what is told of an attachment: {e}")))?;
         attachments.push(Attachment { file: file.map(media_rows::file), kind, alt, source_url, told });
     }
-    let details = details::read(row.details).map_err(|e| damaged_details(row.id, &e))?;
+    let mut details = details::read(row.details).map_err(|e| damaged_details(row.id, &e))?;
+    let reply_to = row.reply_to_id.filter(|parent| relations.parents.contains(parent));
+    // What was withdrawn here may not be for everyone at its source any more: where it stood is not told.
+    if row.reply_to_id.is_some() && reply_to.is_none() {
+        details.answers = None;
+    }
+    if referred.is_some_and(|(_, stands)| !stands) {
+        details.quote = None;
+    }
     Ok(Entry::Post(Box::new(Post {
         id: PostId(row.id),
         account: AccountId(row.account_id),
@@ -347,13 +356,13 @@ pub(super) fn entry(row: Row, files: Vec<AttachmentRow>, relations: &Relations) 
         sensitive: row.sensitive,
         language: row.language,
         tags: row.tags,
-        reply_to: row.reply_to_id.filter(|parent| relations.parents.contains(parent)).map(PostId),
+        reply_to: reply_to.map(PostId),
         to_others: row.to_others,
         listed: row.listed,
         context: ContextId(row.context_id),
         attachments,
         details,
-        quoted: referred,
+        quoted: referred.filter(|(_, stands)| *stands).map(|(id, _)| PostId(id)),
         changed: row.changed_at,
         exposed: row.exposed_at,
     })))

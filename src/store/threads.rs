@@ -86,7 +86,7 @@ async fn part(
     .bind::<Array<BigInt>, _>(&firsts)
     .execute(connection)
     .await?;
-    let replies = super::accounts::lock_settings(connection, account).await?.publish_replies;
+    let replies = super::accounts::settings(connection, account).await?.publish_replies;
     diesel::sql_query(
         "UPDATE posts p SET context_id = m.first, to_others = m.orphan, listed = (NOT m.orphan OR $5), changed_at = $4 \
          FROM unnest($1, $2, $3) AS m (id, first, orphan) WHERE p.id = m.id",

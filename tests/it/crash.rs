@@ -3,7 +3,7 @@
 use crate::archives::{create, note, outbox};
 use crate::private_postgres::{Place, kill, until, write_archive};
 use crate::support::packing::put;
-use crate::support::{Program, status_id};
+use crate::support::{Program, fixture, status_id};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -11,14 +11,19 @@ use std::path::{Path, PathBuf};
 /// Everything about the posts that an import decides, one line each.
 pub const POSTS: &str = "select concat_ws(' ', p.id, p.source_key, p.source_object_id, p.canonical_url, p.visibility, \
     p.published_at, p.date_origin, p.updated_at, md5(p.content_html), p.language, p.tags, p.reply_to_id, \
-    (select min(q.id) from posts q where q.context_id = p.context_id), encode(s.sha256, 'hex'), a.handle) \
+    p.warning, p.sensitive, p.details, p.to_others, p.listed, p.boost_of, p.refers_to, \
+    (select string_agg(concat_ws('/', t.position, t.kind, t.media_sha256, t.alt, t.source_url, t.told), ' ' order by t.position) \
+    from attachments t where t.post_id = p.id), \
+    (select min(q.id) from posts q where q.context_id = p.context_id), encode(s.sha256, 'hex'), md5(s.bytes), a.handle) \
     from posts p join accounts a on a.id = p.account_id left join post_sources s on s.post_id = p.id order by p.id";
+const PICTURE: &str = "media_attachments/files/1/original/fog.png";
 const COUNT: &str = "select count(*) from posts";
 const ACCOUNTS: &str = "select concat_ws(' ', a.handle, a.source_actor_id, a.name, a.archived_profile, (select count(*) from keys k where k.account_id = a.id)) \
     from accounts a order by a.handle";
 
 /// An archive of Mastodon: `public` posts for everyone, every third answering the one before it, and among them half as many
-/// for followers only. A third of the conversations begins with one of those.
+/// for followers only. A third of the conversations begins with one of those. Some have a warning, a poll or a picture, and
+/// every fiftieth is boosted.
 fn write_mastodon(folder: &Path, public: i64) {
     let followers = json!(["https://m.example/users/ann/followers"]);
     let mut items = Vec::new();
@@ -35,8 +40,27 @@ fn write_mastodon(folder: &Path, public: i64) {
             3 => json!(id(status_id(&(at + TimeDelta::minutes(1) - TimeDelta::days(1)).to_rfc3339()))),
             _ => Value::Null,
         };
-        items.push(create(note(number(1), json!({ "published": published(1), "inReplyTo": above }))));
+        let mut post = json!({ "published": published(1), "inReplyTo": above });
+        match n % 10 {
+            1 => post["summary"] = json!("rain"),
+            4 => (post["type"], post["oneOf"]) = (json!("Question"), json!([{ "type": "Note", "name": "Tea" }])),
+            7 => {
+                post["attachment"] =
+                    json!([{ "type": "Document", "mediaType": "image/png", "url": PICTURE, "name": "Fog" }])
+            }
+            _ => {}
+        }
+        items.push(create(note(number(1), post)));
+        if n % 50 == 9 {
+            items.push(json!({
+                "id": format!("{}/activity", id(number(2))), "type": "Announce", "actor": "https://m.example/users/ann",
+                "published": published(2), "to": ["https://www.w3.org/ns/activitystreams#Public"], "cc": [],
+                "object": id(number(1)),
+            }));
+        }
     }
+    let picture = fixture("hugo-mastodon-to-hugo-v1/content/mastodon/2024/04/112219765417328195/ae995b1a0b63161b.png");
+    put(folder, PICTURE, &std::fs::read(picture).unwrap());
     let actor = json!({
         "id": "https://m.example/users/ann", "type": "Person", "preferredUsername": "ann", "name": "Ann",
         "published": "2019-01-01T00:00:00Z",
@@ -73,7 +97,7 @@ fn an_import_of_a_mastodon_archive_killed_half_way_goes_on_as_if_nothing_had_bee
     let place = Place::new();
     let archive = place.program.scratch().join("archive");
     write_mastodon(&archive, 450);
-    goes_on_after_kills(&place, archive.to_str().unwrap(), 675, 75);
+    goes_on_after_kills(&place, archive.to_str().unwrap(), 684, 75);
 }
 
 /// Kill the import of an archive of 450 posts for everyone, alone and beside a server, and let it end: the database is that of

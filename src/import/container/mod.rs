@@ -152,7 +152,9 @@ impl Container {
         let size = self.size(name)?;
         if size > self.limits.media {
             let (size, most) = (mebibytes(size), mebibytes(self.limits.media));
-            return Err(Closed::Refused(format!("has {size}, and no more than {most} are read")));
+            return Err(Closed::Refused(format!(
+                "has {size}, and no more than {most} are read (import.max_media_mib)"
+            )));
         }
         Ok(Box::new(self.read(name)?.take(self.limits.media)))
     }

@@ -60,7 +60,7 @@ pub(super) struct Compressed {
     /// What is read anyway.
     early: Packed,
     /// All the rest, once it was asked for.
-    late: Mutex<Option<Arc<Packed>>>,
+    late: Mutex<Option<Result<Arc<Packed>, String>>>,
 }
 
 impl Compressed {
@@ -94,15 +94,12 @@ impl Compressed {
             return Err(Closed::Missing);
         }
         let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
-        let packed = match late.as_ref() {
-            Some(packed) => packed.clone(),
-            None => {
-                let most = limits.media;
-                let mut pick = |name: &str, size: u64| (false, !is_early(name) && size <= most);
-                let packed = spool(&self.file, self.packing, limits, &mut Problems::default(), &mut pick);
-                late.insert(Arc::new(packed.map_err(Closed::Refused)?)).clone()
-            }
-        };
+        let packed = late.get_or_insert_with(|| {
+            let most = limits.media;
+            let mut pick = |name: &str, size: u64| (false, !is_early(name) && size <= most);
+            spool(&self.file, self.packing, limits, &mut Problems::default(), &mut pick).map(Arc::new)
+        });
+        let packed = packed.clone().map_err(Closed::Refused)?;
         packed.open(name).ok_or_else(|| Closed::Refused("is not whole: the archive is cut short".to_owned()))
     }
 }
@@ -131,8 +128,8 @@ fn spool(
         Packing::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(packed).map_err(failed)?),
     };
     let mut reader = BufReader::with_capacity(BUFFER, Bounded { inner: unpacked, taken, given: 0, limits: *limits });
-    let spool = tempfile::tempfile().map_err(|cause| format!("cannot be unpacked to a temporary file: {cause}"))?;
-    let mut writer = BufWriter::with_capacity(BUFFER, &spool);
+    let spool = tempfile::tempfile().map_err(|cause| no_room(&cause).to_string())?;
+    let mut writer = BufWriter::with_capacity(BUFFER, Spool(&spool));
     let (mut members, mut end) = (HashMap::new(), 0_u64);
     walk(&mut reader, limits, problems, &mut |entry, reader| {
         let (twice, wanted) = pick(&entry.name, entry.size);
@@ -150,9 +147,30 @@ fn spool(
         }
         Ok(Step::next(twice))
     })?;
-    writer.flush().map_err(|cause| format!("cannot be unpacked to a temporary file: {cause}"))?;
+    writer.flush().map_err(|cause| cause.to_string())?;
     drop(writer);
     Ok(Packed { file: Arc::new(spool), members })
+}
+
+/// The temporary file. What goes wrong with it is no fault of the archive's: it ends everything.
+struct Spool<'a>(&'a File);
+
+impl Write for Spool<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(|cause| no_room(&cause))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(|cause| no_room(&cause))
+    }
+}
+
+fn no_room(cause: &io::Error) -> io::Error {
+    let sentence = format!(
+        "cannot be unpacked into a temporary file: {cause}. Set TMPDIR to a folder with more room, or unpack the archive \
+         and import the folder."
+    );
+    io::Error::new(io::ErrorKind::QuotaExceeded, sentence)
 }
 
 /// A file in a tar.
@@ -267,7 +285,7 @@ fn walk<R: BufRead>(
     }
 }
 
-/// A tar that cannot be read on: refused if a limit says so, else what came before counts.
+/// A tar that cannot be read on: refused if a limit or a full disk says so, else what came before counts.
 fn broken(count: u64, cause: &io::Error, problems: &mut Problems) -> Result<(), String> {
     match cause.kind() {
         io::ErrorKind::QuotaExceeded => Err(cause.to_string()),
@@ -354,5 +372,19 @@ impl Read for Bounded {
             return quota(too_dense(&self.limits));
         }
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_refuses_the_archive_and_does_not_call_it_damaged() {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let cause = Spool(&full).write(b"x").unwrap_err();
+        let mut problems = Problems::default();
+        let refused = broken(3, &cause, &mut problems).unwrap_err();
+        assert!(refused.contains("No space left") && refused.contains("Set TMPDIR"), "{refused}");
     }
 }

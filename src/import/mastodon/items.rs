@@ -169,7 +169,9 @@ impl<R: Read> Items<R> {
         self.index += 1;
         let reason = match ended {
             Ended::Whole => return Ok((index, bytes)),
-            Ended::TooLong => format!("is longer than {} KiB, which no post is", self.longest / 1024),
+            Ended::TooLong => {
+                format!("is longer than {} KiB, which no post is (import.max_post_kib)", self.longest / 1024)
+            }
             Ended::TooDeep => format!("is nested more than {DEEPEST} levels deep, which no post is"),
             Ended::Empty => "is not JSON".to_owned(),
             Ended::CutShort => {

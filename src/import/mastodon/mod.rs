@@ -24,7 +24,7 @@ use std::io::Read;
 use std::path::Path;
 
 /// The version of this reader. A new one may read differently what has not changed.
-pub const READER_VERSION: i32 = 1;
+pub const READER_VERSION: i32 = 2;
 
 const OUTBOX: &str = "outbox.json";
 const ACTOR: &str = "actor.json";

@@ -146,6 +146,13 @@ pub(super) async fn restore(
         .bind::<Timestamptz, _>(now)
         .execute(connection)
         .await?;
+    // A post can have been a boost before, or the other way round (R-8).
+    let relist = diesel::sql_query(
+        "UPDATE posts p SET listed = (p.boost_of IS NULL OR a.settings ->> 'publish.boosts' IS NOT DISTINCT FROM 'true') \
+         AND (NOT p.to_others OR a.settings ->> 'publish.replies' IS NOT DISTINCT FROM 'true') \
+         FROM accounts a WHERE a.id = p.account_id AND p.id = ANY($1)",
+    );
+    relist.bind::<Array<BigInt>, _>(posts).execute(connection).await?;
     for table in ["attachments", "post_sources"] {
         let delete = diesel::sql_query(format!("DELETE FROM {table} WHERE post_id = ANY($1)"));
         delete.bind::<Array<BigInt>, _>(posts).execute(connection).await?;

@@ -42,6 +42,7 @@ impl Store {
         let mut connection = self.connection().await?;
         connection
             .transaction(async |connection| {
+                accounts::lock_writing(connection, account).await?;
                 let mut step = Step::default();
                 let mut next = before;
                 let edited = list_edited(connection, import).await?;

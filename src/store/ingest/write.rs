@@ -39,6 +39,7 @@ async fn write(
     import: Option<ImportId>,
     now: DateTime<Utc>,
 ) -> Result<Stored, Error> {
+    accounts::lock_writing(connection, account).await?;
     let mut standing = find::find_standing(connection, account, batch).await?;
     let mut taken = find::find_taken(connection, account, batch).await?;
     let at_risk = import.map(|import| (import, find::list_at_risk(batch, &standing)));
@@ -46,8 +47,7 @@ async fn write(
         Some((import, at_risk)) => revisions::take(connection, *import, at_risk).await?,
         None => Vec::new(),
     };
-    // After the posts, as everywhere: until this is committed nobody changes what the account publishes.
-    let settings = accounts::lock_settings(connection, account).await?;
+    let settings = accounts::settings(connection, account).await?;
     let mut stored = Stored::default();
     let mut created: Vec<(&NewPost, PostId, ContextId)> = Vec::new();
     let mut attached: Vec<(&NewPost, PostId, Files)> = Vec::new();

@@ -170,7 +170,10 @@ fn a_media_file_above_the_limit_is_missing_with_its_size() {
     let limits = Limits { media: 1 << 20, ..Limits::default() };
     for bytes in [zip(&files), tar(&files), gzip(&tar(&files))] {
         let reason = media(&bytes, "media_attachments/a.png", &limits).unwrap_err();
-        assert_eq!(reason, "media_attachments/a.png: has 2.0 MiB, and no more than 1.0 MiB are read");
+        assert_eq!(
+            reason,
+            "media_attachments/a.png: has 2.0 MiB, and no more than 1.0 MiB are read (import.max_media_mib)"
+        );
     }
 }
 

@@ -109,7 +109,7 @@ async fn a_boost_of_an_own_post_leads_to_that_post_here() {
         .await
         .unwrap();
     let announce = app.object(&format!("{}/activity", path(SECOND))).await;
-    assert_eq!(announce["object"], origin(FIRST), "what was withdrawn here may still stand there");
+    assert_eq!(announce["object"], format!("{}{}", app.base, path(FIRST)), "where it stood is not told any more");
 }
 
 #[tokio::test]
@@ -294,10 +294,15 @@ async fn a_title_and_other_languages_stand_in_the_note() {
 async fn an_answer_to_and_a_quote_of_an_own_post_that_is_not_public_do_not_tell_where_that_stood() {
     let hidden = json!({ "to": ["https://m.example/users/ann/followers"], "cc": [] });
     let (app, folder) = (TestApp::start().await, tempfile::tempdir().unwrap());
+    let quoting = format!("<p class=\"quote-inline\">RE: <a href=\"{0}\">{0}</a></p><p>So true.</p>", origin(FIRST));
+    let other = quoting.replace("So true", "Wie wahr");
     let items = [
         public(FIRST, hidden),
         public(SECOND, json!({ "inReplyTo": origin(FIRST) })),
-        public(SECOND + 65_536, json!({ "quote": origin(FIRST) })),
+        public(
+            SECOND + 65_536,
+            json!({ "quote": origin(FIRST), "content": quoting, "contentMap": { "en": quoting, "de": other } }),
+        ),
     ];
     app.try_import(&put(folder.path(), "outbox.json", &outbox(&items)), None).await.unwrap();
     for number in [SECOND, SECOND + 65_536] {
@@ -355,4 +360,22 @@ fn what_is_kept_and_not_published_can_be_listed() {
     let newest = lines[0].split(' ').next().unwrap();
     assert_eq!(program.ok(&["post", "list", "--unpublished", "--before", newest]).lines().count(), 1);
     assert_eq!(program.ok(&["post", "list"]).lines().count(), 1);
+}
+
+#[tokio::test]
+async fn what_answers_or_quotes_a_withdrawn_post_does_not_tell_where_that_stood() {
+    let app = app_with(&[
+        public(FIRST, json!({})),
+        public(SECOND, json!({ "inReplyTo": origin(FIRST) })),
+        public(SECOND + 65_536, json!({ "quote": origin(FIRST) })),
+    ])
+    .await;
+    let ann = app.account("ann").await;
+    app.app.store.withdraw_post(ann.id, everpost::domain::ids::PostId(FIRST), chrono::Utc::now()).await.unwrap();
+    for number in [SECOND, SECOND + 65_536] {
+        let answer = app.object(&path(number)).await;
+        assert_eq!((&answer["inReplyTo"], &answer["quote"]), (&Value::Null, &Value::Null));
+        assert!(!answer.to_string().contains(&origin(FIRST)), "{answer}");
+        assert!(!app.page(&format!("/@ann/{number}")).await.body.contains(&origin(FIRST)));
+    }
 }

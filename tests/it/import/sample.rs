@@ -117,7 +117,7 @@ async fn the_samples_notes_have_the_dates_links_and_parents_of_their_originals()
 }
 
 #[test]
-fn the_json_report_has_its_keys_in_the_promised_order_and_nothing_beside_it() {
+fn the_json_report_has_its_keys_in_the_promised_order() {
     let program = Program::new();
     let outcome = program.run(&["import", fixture(TWIN).to_str().unwrap(), "--json"]);
     assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""));

@@ -114,9 +114,7 @@ pub async fn quote_authorization(
     request: HttpRequest,
 ) -> Result<HttpResponse, Error> {
     let (handle, id) = path.into_inner();
-    let FoundPost::Post(account, post) = find_post(&data, &here, &handle, &id).await? else {
-        return Err(Error::gone("This post was withdrawn."));
-    };
+    let (account, post) = get_post(&data, &here, &handle, &id).await?;
     let quoted = post.quoted.ok_or_else(|| Error::not_found("This post quotes no post that stands here."))?;
     let stamp = render::quote_authorization(&account, post.id, quoted);
     Ok(Document::json(ACTIVITY_JSON, &stamp, OBJECT_AGE)
@@ -171,18 +169,17 @@ pub(super) async fn get_account(data: &Data, here: &Here, handle: &str) -> Resul
     }
 }
 
-/// A post at its URL for other servers.
-pub(super) enum FoundPost {
-    Post(Arc<Account>, Box<Post>),
-    Gone,
-}
-
-/// The post at exactly that number of a live account, or its trace.
-pub(super) async fn find_post(data: &Data, here: &Here, handle: &str, id: &str) -> Result<FoundPost, Error> {
+/// The post at exactly that number of a live account; gone if it was withdrawn or taken back.
+pub(super) async fn get_post(
+    data: &Data,
+    here: &Here,
+    handle: &str,
+    id: &str,
+) -> Result<(Arc<Account>, Box<Post>), Error> {
     match find_entry(data, here, handle, id).await? {
-        FoundEntry::Post(account, post) => Ok(FoundPost::Post(account, post)),
+        FoundEntry::Post(account, post) => Ok((account, post)),
         FoundEntry::Boost(..) => Err(Error::not_found("There is no such post here.")),
-        FoundEntry::Gone(..) => Ok(FoundPost::Gone),
+        FoundEntry::Gone(..) => Err(Error::gone("This post was withdrawn.")),
     }
 }
 

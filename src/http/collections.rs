@@ -1,7 +1,7 @@
 //! Collections: outbox, followers, pins, conversations, replies, reactions. Always ActivityPub, whatever Accept says.
 
 use super::Data;
-use super::activitypub::{FoundPost, expose, find_post, get_account};
+use super::activitypub::{expose, get_account, get_post};
 use super::error::Error;
 use super::extract::{Here, number, query};
 use super::respond::{ACTIVITY_JSON, Document, OBJECT_AGE, PAGE_AGE};
@@ -280,9 +280,7 @@ pub async fn replies(
     request: HttpRequest,
 ) -> Result<HttpResponse, Error> {
     let (handle, id) = path.into_inner();
-    let FoundPost::Post(account, post) = find_post(&data, &here, &handle, &id).await? else {
-        return Err(Error::gone("This post was withdrawn."));
-    };
+    let (account, post) = get_post(&data, &here, &handle, &id).await?;
     let urls = account.urls();
     let below = thread::below(&data.store.list_places(post.context).await?, post.id);
     let page = query(&request).into_iter().find(|(name, _)| name == "page").map(|(_, value)| value);
@@ -312,9 +310,7 @@ pub async fn reactions(
     request: HttpRequest,
 ) -> Result<HttpResponse, Error> {
     let (handle, id, which) = path.into_inner();
-    let FoundPost::Post(account, post) = find_post(&data, &here, &handle, &id).await? else {
-        return Err(Error::gone("This post was withdrawn."));
-    };
+    let (account, post) = get_post(&data, &here, &handle, &id).await?;
     let (likes, shares) = render::reactions(&post, &account);
     let total = if which == "likes" { likes } else { shares };
     let collection = Collection {

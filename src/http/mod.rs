@@ -7,7 +7,7 @@ pub mod activitypub;
 pub mod cache;
 pub mod collections;
 pub mod entries;
-mod error;
+pub mod error;
 pub mod extract;
 pub mod files;
 pub mod images;

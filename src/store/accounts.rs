@@ -1,6 +1,7 @@
 //! Our accounts: rows, queries, conversion.
 
 use super::keys::{self, KeyOwner, KeyRow};
+use super::listing::{Relisted, listed_posts, relist};
 use super::schema::{accounts, domains, media, posts};
 use super::{Error, Store, changes, media as media_rows, profiles};
 use crate::domain::account::{Account, AccountState, Handle, Profile};
@@ -12,7 +13,7 @@ use crate::text::SafeHtml;
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Integer, Timestamptz};
+use diesel::sql_types::{BigInt, Integer, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use serde_json::{Map, Value, json};
 
@@ -132,7 +133,7 @@ impl Store {
         id: AccountId,
     ) -> Result<(i64, Option<DateTime<Utc>>, Option<DateTime<Utc>>), Error> {
         use diesel::dsl::{count_star, max, min};
-        let listed = posts::table.filter(posts::account_id.eq(id.0)).filter(super::listing::listed_posts());
+        let listed = posts::table.filter(posts::account_id.eq(id.0)).filter(listed_posts());
         let span = listed.select((count_star(), min(posts::published_at), max(posts::published_at)));
         Ok(span.first(&mut self.connection().await?).await?)
     }
@@ -192,7 +193,7 @@ impl Store {
             .transaction(async |connection| {
                 lock_writing(connection, account.id).await?;
                 media_rows::insert(connection, pictures.into_iter().flatten().collect(), now).await?;
-                relist(connection, account, now).await?;
+                relist(connection, Relisted::Of(account.id), &account.settings, now).await?;
                 let there = accounts::table.filter(accounts::id.eq(account.id.0).and(accounts::state.ne("gone")));
                 diesel::update(there).set(change).execute(connection).await?;
                 changes::tell(connection).await
@@ -334,18 +335,6 @@ pub(super) async fn settings(connection: &mut AsyncPgConnection, id: AccountId) 
     let row = accounts::table.find(id.0).select(accounts::settings);
     let settings: Value = row.first(connection).await?;
     read_settings(&settings).map_err(|e| Error::Damaged(format!("account {id}: {e}")))
-}
-
-/// List the posts of an account as its settings say (R-8), of those that are not.
-async fn relist(connection: &mut AsyncPgConnection, account: &Account, now: DateTime<Utc>) -> Result<(), Error> {
-    let Settings { publish_replies: replies, publish_boosts: boosts, .. } = account.settings;
-    let relist = diesel::sql_query(
-        "UPDATE posts SET listed = NOT listed, changed_at = $4 WHERE account_id = $1 \
-         AND listed <> ((boost_of IS NULL OR $2) AND (NOT to_others OR $3))",
-    );
-    let relist = relist.bind::<BigInt, _>(account.id.0).bind::<Bool, _>(boosts).bind::<Bool, _>(replies);
-    relist.bind::<Timestamptz, _>(now).execute(connection).await?;
-    Ok(())
 }
 
 fn settings_json(settings: &Settings) -> Value {

@@ -5,11 +5,12 @@ use super::schema::{accounts, posts};
 use super::{Error, Store};
 use crate::domain::ids::{AccountId, DomainId, PostId};
 use crate::domain::post::Entry;
+use crate::domain::settings::Settings;
 use chrono::{DateTime, Utc};
 use diesel::dsl::{exists, not, sql};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool};
+use diesel::sql_types::{Array, BigInt, Bool, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 /// One step of paging through an account's posts, newest first.
@@ -110,6 +111,47 @@ pub(super) fn listed_posts() -> Box<dyn BoxableExpression<posts::table, Pg, SqlT
     Box::new(posts::withdrawn_at.is_null().and(posts::listed).and(posts::boost_of.is_null()))
 }
 
+/// Whether an account shows a post (R-8). `posts.listed` follows this wherever one of its three sources changes: written
+/// with the post, or else by [`relist`].
+pub(super) fn is_listed(is_boost: bool, to_others: bool, settings: &Settings) -> bool {
+    (!is_boost || settings.publish_boosts) && (!to_others || settings.publish_replies)
+}
+
+/// Posts of one account that are listed anew.
+#[derive(Clone, Copy)]
+pub(super) enum Relisted<'a> {
+    /// All that it has.
+    Of(AccountId),
+    /// Those of these numbers.
+    Only(&'a [i64]),
+}
+
+/// List posts as [`is_listed`] says, where they are not.
+pub(super) async fn relist(
+    connection: &mut AsyncPgConnection,
+    posts: Relisted<'_>,
+    settings: &Settings,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let which = match posts {
+        Relisted::Of(_) => "account_id = $4",
+        Relisted::Only(_) => "id = ANY($4)",
+    };
+    let relist = diesel::sql_query(format!(
+        "UPDATE posts SET listed = NOT listed, changed_at = $3 \
+         WHERE {which} AND listed <> ((boost_of IS NULL OR $1) AND (NOT to_others OR $2))"
+    ));
+    let relist = relist
+        .bind::<Bool, _>(settings.publish_boosts)
+        .bind::<Bool, _>(settings.publish_replies)
+        .bind::<Timestamptz, _>(now);
+    match posts {
+        Relisted::Of(account) => relist.bind::<BigInt, _>(account.0).execute(connection).await?,
+        Relisted::Only(ids) => relist.bind::<Array<BigInt>, _>(ids).execute(connection).await?,
+    };
+    Ok(())
+}
+
 impl Store {
     /// A page of a listing. `NotFound` when the cursor names no post. Never skips by counting.
     pub async fn page_posts(&self, listing: Listing<'_>, cursor: Cursor, limit: i64) -> Result<Page, Error> {
@@ -153,7 +195,8 @@ impl Store {
 
     /// How many posts an account's outbox shows.
     pub async fn count_listed(&self, account: AccountId) -> Result<i64, Error> {
-        count_listed(&mut *self.connection().await?, account).await
+        let listed = posts::table.filter(posts::account_id.eq(account.0)).filter(listed());
+        Ok(listed.count().get_result(&mut self.connection().await?).await?)
     }
 
     /// Where a post of a listing stands in time, or stood before it was withdrawn; and whether it is known to stand there
@@ -198,12 +241,6 @@ pub(super) async fn count_kept(connection: &mut AsyncPgConnection, account: Acco
     let standing = posts::table.filter(posts::account_id.eq(account.0).and(posts::withdrawn_at.is_null()));
     let (listed, boosts, replies) = standing.select(counts).get_result(connection).await?;
     Ok(KeptCounts { listed, boosts, replies })
-}
-
-/// How many posts an account's outbox shows, on a connection.
-pub(super) async fn count_listed(connection: &mut AsyncPgConnection, account: AccountId) -> Result<i64, Error> {
-    let listed = posts::table.filter(posts::account_id.eq(account.0)).filter(listed());
-    Ok(listed.count().get_result(connection).await?)
 }
 
 /// Whether a post stands before a place in time, the number deciding between posts of one millisecond.

@@ -298,7 +298,8 @@ pub(super) fn tombstone(row: Row, withdrawn: DateTime<Utc>) -> Tombstone {
 
 /// A row that was not withdrawn, with what other rows say.
 pub(super) fn entry(row: Row, files: Vec<AttachmentRow>, relations: &Relations) -> Result<Entry, Error> {
-    let damaged = |what: &str| Error::Damaged(format!("post {}: {what}", row.id));
+    let id = row.id;
+    let damaged = |what: &str| Error::Damaged(format!("post {id}: {what}"));
     let visibility = match row.visibility.as_str() {
         "public" => Visibility::Public,
         "unlisted" => Visibility::Unlisted,
@@ -331,7 +332,7 @@ pub(super) fn entry(row: Row, files: Vec<AttachmentRow>, relations: &Relations) 
         let told = details::read_told(told).map_err(|e| damaged(&format!("what is told of an attachment: {e}")))?;
         attachments.push(Attachment { file: file.map(media_rows::file), kind, alt, source_url, told });
     }
-    let mut details = details::read(row.details).map_err(|e| damaged_details(row.id, &e))?;
+    let mut details = details::read(row.details).map_err(|e| damaged(&format!("details: {e}")))?;
     let reply_to = row.reply_to_id.filter(|parent| relations.parents.contains(parent));
     // What was withdrawn here may not be for everyone at its source any more: where it stood is not told.
     if row.reply_to_id.is_some() && reply_to.is_none() {
@@ -366,10 +367,6 @@ pub(super) fn entry(row: Row, files: Vec<AttachmentRow>, relations: &Relations) 
         changed: row.changed_at,
         exposed: row.exposed_at,
     })))
-}
-
-fn damaged_details(id: i64, cause: &serde_json::Error) -> Error {
-    Error::Damaged(format!("post {id}: details: {cause}"))
 }
 
 impl From<Entry> for Stored {

@@ -2,13 +2,14 @@
 //!
 //! A conversation has the number of the first post in it that is here. Joining them is done in `ingest/write.rs`.
 
-use super::Error;
+use super::listing::{Relisted, relist};
 use super::schema::{contexts, posts};
+use super::{Error, accounts};
 use crate::domain::ids::AccountId;
 use chrono::{DateTime, Utc};
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool};
+use diesel::sql_types::{Array, BigInt, Bool, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 /// A post whose conversation is another one now.
@@ -86,19 +87,18 @@ async fn part(
     .bind::<Array<BigInt>, _>(&firsts)
     .execute(connection)
     .await?;
-    let replies = super::accounts::settings(connection, account).await?.publish_replies;
     diesel::sql_query(
-        "UPDATE posts p SET context_id = m.first, to_others = m.orphan, listed = (NOT m.orphan OR $5), changed_at = $4 \
+        "UPDATE posts p SET context_id = m.first, to_others = m.orphan, changed_at = $4 \
          FROM unnest($1, $2, $3) AS m (id, first, orphan) WHERE p.id = m.id",
     )
     .bind::<Array<BigInt>, _>(&ids)
     .bind::<Array<BigInt>, _>(&firsts)
     .bind::<Array<Bool>, _>(moved.iter().map(|post| post.orphan).collect::<Vec<_>>())
-    .bind::<diesel::sql_types::Timestamptz, _>(now)
-    .bind::<Bool, _>(replies)
+    .bind::<Timestamptz, _>(now)
     .execute(connection)
     .await?;
-    Ok(())
+    let settings = accounts::settings(connection, account).await?;
+    relist(connection, Relisted::Only(&ids), &settings, now).await
 }
 
 /// Delete conversations that hold nothing any more, and those that were merged into them, unless an URL of theirs was seen.

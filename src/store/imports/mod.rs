@@ -7,7 +7,7 @@ mod undo;
 
 pub use undo::Step;
 
-use super::schema::{accounts, imports, posts};
+use super::schema::{accounts, imports};
 use super::{Error, Store};
 use crate::domain::ids::{AccountId, ImportId};
 use crate::domain::imports::{Import, UndoCounts};
@@ -97,14 +97,6 @@ impl Store {
             .await
             .optional()?;
         Ok(row.map(import))
-    }
-
-    /// How many posts an import made that stand here still, as `(posts, those that another server has seen)`.
-    pub async fn count_made_by(&self, id: ImportId) -> Result<(i64, i64), Error> {
-        let made = posts::table.filter(posts::import_id.eq(id.0).and(posts::withdrawn_at.is_null()));
-        let mut connection = self.connection().await?;
-        let seen = made.filter(posts::exposed_at.is_not_null()).count().get_result(&mut connection).await?;
-        Ok((made.count().get_result(&mut connection).await?, seen))
     }
 
     /// What undoing an import would come to now.

@@ -2,8 +2,9 @@
 //!
 //! No column is named here but those that may not go back, so a new column is kept without a change to this file.
 
-use crate::domain::ids::ImportId;
-use crate::store::Error;
+use crate::domain::ids::{AccountId, ImportId};
+use crate::store::listing::{Relisted, relist};
+use crate::store::{Error, accounts};
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text, Timestamptz};
@@ -116,6 +117,7 @@ pub(in crate::store) async fn keep(
 /// never goes backwards (R-47). A post that had been withdrawn before the import is withdrawn again.
 pub(super) async fn restore(
     connection: &mut AsyncPgConnection,
+    account: AccountId,
     import: ImportId,
     posts: &[i64],
     now: DateTime<Utc>,
@@ -147,12 +149,8 @@ pub(super) async fn restore(
         .execute(connection)
         .await?;
     // A post can have been a boost before, or the other way round (R-8).
-    let relist = diesel::sql_query(
-        "UPDATE posts p SET listed = (p.boost_of IS NULL OR a.settings ->> 'publish.boosts' IS NOT DISTINCT FROM 'true') \
-         AND (NOT p.to_others OR a.settings ->> 'publish.replies' IS NOT DISTINCT FROM 'true') \
-         FROM accounts a WHERE a.id = p.account_id AND p.id = ANY($1)",
-    );
-    relist.bind::<Array<BigInt>, _>(posts).execute(connection).await?;
+    let settings = accounts::settings(connection, account).await?;
+    relist(connection, Relisted::Only(posts), &settings, now).await?;
     for table in ["attachments", "post_sources"] {
         let delete = diesel::sql_query(format!("DELETE FROM {table} WHERE post_id = ANY($1)"));
         delete.bind::<Array<BigInt>, _>(posts).execute(connection).await?;

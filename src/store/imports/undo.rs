@@ -55,7 +55,7 @@ impl Store {
                     next = PostId(*last);
                     take_back(connection, account, import, &made, now, &mut step).await?;
                 } else {
-                    give_back(connection, import, &edited, now, &mut step).await?;
+                    give_back(connection, account, import, &edited, now, &mut step).await?;
                 }
                 add(connection, import, step.counts).await?;
                 accounts::touch(connection, account, now).await?;
@@ -112,6 +112,7 @@ async fn find_later(
 /// would bring back is now what stood before both.
 async fn give_back(
     connection: &mut AsyncPgConnection,
+    account: AccountId,
     import: ImportId,
     edited: &[i64],
     now: DateTime<Utc>,
@@ -131,7 +132,7 @@ async fn give_back(
     .await?;
     let free: Vec<i64> = edited.iter().copied().filter(|id| !later.contains_key(id)).collect();
     if !free.is_empty() {
-        revisions::restore(connection, import, &free, now).await?;
+        revisions::restore(connection, account, import, &free, now).await?;
     }
     step.counts.restored += free.len() as u64;
     protect(&later, step);

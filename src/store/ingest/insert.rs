@@ -4,6 +4,7 @@ use super::decide::Existing;
 use crate::domain::ids::{AccountId, ContextId, ImportId, PostId};
 use crate::domain::post::{MediaFile, NewPost};
 use crate::domain::settings::Settings;
+use crate::store::listing::is_listed;
 use crate::store::schema::attachments;
 use crate::store::{Error, details, media as media_rows};
 use chrono::{DateTime, Utc};
@@ -18,11 +19,6 @@ const ROWS: usize = 4000;
 
 /// The files that a post had, each with what the source called it.
 pub(super) type Files = Vec<(String, String)>;
-
-/// Whether an account shows a post. `posts.listed` follows this wherever one of its three sources changes.
-pub(super) fn is_listed(is_boost: bool, to_others: bool, settings: &Settings) -> bool {
-    (!is_boost || settings.publish_boosts) && (!to_others || settings.publish_replies)
-}
 
 /// Write new posts, and their conversations and sources: each column as one array, which Postgres takes apart. That costs
 /// a fraction of as many values, and knows no limit of their number.

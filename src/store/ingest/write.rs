@@ -1,7 +1,7 @@
 //! Writes a batch: what is new, over what stands, and the conversations that posts open or join. New rows: `insert.rs`.
 
 use super::decide::{Decision, Existing, decide};
-use super::insert::{Files, insert_attachments, insert_posts, is_listed};
+use super::insert::{Files, insert_attachments, insert_posts};
 use super::{Stored, find};
 use crate::domain::details::Details;
 use crate::domain::ids::{AccountId, ContextId, ImportId, PostId};
@@ -10,6 +10,7 @@ use crate::domain::settings::Settings;
 use crate::domain::snowflake;
 use crate::domain::source::SourceKey;
 use crate::store::imports::revisions;
+use crate::store::listing::is_listed;
 use crate::store::schema::{attachments, contexts, post_sources, posts};
 use crate::store::{Error, accounts, changes, details};
 use chrono::{DateTime, Utc};

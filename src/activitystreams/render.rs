@@ -8,6 +8,7 @@ use crate::domain::account::Account;
 use crate::domain::ids::PostId;
 use crate::domain::post::{Boost, MediaFile, Post, Visibility};
 use crate::domain::settings::{Hashtags, Operator};
+use crate::domain::source::web_address;
 use crate::domain::told::{Poll, PollOption};
 use crate::domain::urls::{AccountUrls, DomainUrls};
 use crate::text::escape;
@@ -340,7 +341,7 @@ fn content(post: &Post, account: &Account) -> String {
 
 /// Whether a text is an address that a browser may be sent to.
 pub fn is_web_address(text: &str) -> bool {
-    url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+    web_address(text).is_some()
 }
 
 /// The text under its language, then under the others that the source has.

@@ -95,6 +95,16 @@ impl std::fmt::Display for SourceKey {
     }
 }
 
+/// The address that a text is, where a browser may be sent to it.
+pub fn web_address(text: &str) -> Option<Url> {
+    Url::parse(text).ok().filter(is_web)
+}
+
+/// Whether an address is one of the web.
+pub fn is_web(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https") && url.has_host()
+}
+
 /// A link to a post on another server, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PostLink {

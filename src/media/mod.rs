@@ -186,18 +186,8 @@ impl MediaStore {
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let mut bytes = reader(found);
-        let (mut hasher, mut length, mut buffer) = (openssl::sha::Sha256::new(), 0, vec![0; 64 << 10]);
-        loop {
-            let count = bytes.read(&mut buffer)?;
-            if count == 0 {
-                break;
-            }
-            hasher.update(&buffer[..count]);
-            length += count as u64;
-        }
-        let digits = hasher.finish().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Some((length, digits)))
+        let spool = Spool::fill(Place::Nowhere, &mut reader(found), u64::MAX)?;
+        Ok(Some((spool.bytes, spool.sha256)))
     }
 
     /// The bytes of a file, or of its thumbnail in a slot, from `range.start` up to but not including `range.end`.

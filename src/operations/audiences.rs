@@ -62,7 +62,7 @@ impl Audiences {
         !self.closed.is_empty() && self.closed.contains_key(&digest(&key.0))
     }
 
-    pub(super) fn is_closed_at(&self, address: &str) -> bool {
+    fn is_closed_at(&self, address: &str) -> bool {
         !self.closed.is_empty() && key_of(address).is_some_and(|key| self.is_closed(&key))
     }
 }

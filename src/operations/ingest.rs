@@ -14,7 +14,6 @@ use super::target::{self, Survey, Target, handle_of, same_author};
 use super::{App, Error, blocking};
 use super::{private, profile};
 use crate::domain::account::Handle;
-use crate::domain::ids::ImportId;
 use crate::domain::post::{Kept, MediaFile, NewPost};
 use crate::domain::source::{DateOrigin, Format, Remark, Skipped, SourceKey, SourcePost};
 use crate::import::limits::Limits;
@@ -90,8 +89,6 @@ struct Ready {
 #[derive(Default)]
 struct Run {
     report: Report,
-    /// What is noted on every post that it writes; `None` in a dry run.
-    import: Option<ImportId>,
     /// What a dry run would have written under each key.
     told: HashMap<u128, Told>,
     /// What a dry run would have made.
@@ -195,7 +192,8 @@ pub async fn ingest_watched(
     if let Target::Account(account) = target {
         let account = target::claim(app, request, &survey, *account, now).await?;
         if let (false, Some(format)) = (request.dry_run, survey.format) {
-            run.import = Some(app.store.begin_import(account.id, &target::shown(&request.paths), format, now).await?);
+            let id = app.store.begin_import(account.id, &target::shown(&request.paths), format, now).await?;
+            run.report.import = Some(id);
         }
         target = Target::Account(Box::new(account));
     }
@@ -232,10 +230,9 @@ pub async fn ingest_watched(
     run.report.published = count(kept.listed);
     (run.report.unpublished_boosts, run.report.unpublished_replies) = (count(kept.boosts), count(kept.replies));
     run.report.media_stored = run.files.len() as u64;
-    if let Some(import) = run.import {
+    if let Some(import) = run.report.import {
         app.store.finish_import(import, &run.report.counts()).await?;
     }
-    run.report.import = run.import;
     if let Some(lock) = lock {
         lock.release().await?;
     }
@@ -445,7 +442,7 @@ async fn write_part(
     let told: Vec<Kept> = if dry_run { batch.iter().filter_map(told).collect() } else { Vec::new() };
     let stored = match target {
         _ if !told.is_empty() => Stored { kept: told, ..Stored::default() },
-        Target::Account(account) => app.store.ingest(account.id, batch, run.import, now).await?,
+        Target::Account(account) => app.store.ingest(account.id, batch, run.report.import, now).await?,
         Target::WouldBe(_) => {
             let kept = batch.iter().map(|post| Kept::Created(post.preferred_id)).collect();
             Stored { kept, ..Stored::default() }

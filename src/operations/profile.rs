@@ -3,11 +3,12 @@
 //! The edge where a bio and a table are cleaned, once. What becomes of each part says `domain::profile::merge`.
 
 use super::accounts::{MAX_FIELD, MAX_FIELDS, MAX_NAME, MAX_SUMMARY, keep_picture};
+use super::audiences::is_public;
 use super::pipeline::Item;
 use super::target::{Target, same_author};
 use super::{App, Error};
 use crate::domain::account::Profile;
-use crate::domain::post::{MediaFile, Visibility};
+use crate::domain::post::MediaFile;
 use crate::domain::profile::{Brought, Merged, NewProfile, Part, SourceFacts, merge};
 use crate::domain::source::{Author, Remark};
 use crate::domain::told::SourceProfile;
@@ -63,7 +64,7 @@ impl Outcome {
 
 /// The date of the newest of these posts that is for everyone.
 pub(super) fn newest(items: &[Item]) -> Option<DateTime<Utc>> {
-    let public = items.iter().flatten().filter(|post| Visibility::of(post.audience).is_some());
+    let public = items.iter().flatten().filter(|post| is_public(post));
     public.map(|post| post.published).max()
 }
 
@@ -95,7 +96,7 @@ pub(super) fn make_ready(
         }
     };
     let (avatar, header) = (picture(told.avatar.as_ref(), Part::Avatar), picture(told.header.as_ref(), Part::Header));
-    let (name, cut) = limited(one_line(&told.name).trim(), MAX_NAME);
+    let (name, cut) = limited(without_breaks(&told.name).trim(), MAX_NAME);
     if cut {
         remark(format!("the name of the profile was cut after {MAX_NAME} characters"), true);
     }
@@ -113,7 +114,7 @@ pub(super) fn make_ready(
     }
     let mut fields = Vec::new();
     for (name, value) in told.fields.iter().take(MAX_FIELDS) {
-        let (name, name_cut) = limited(one_line(name).trim(), MAX_FIELD);
+        let (name, name_cut) = limited(without_breaks(name).trim(), MAX_FIELD);
         let (value, value_cut) = limited(&field_value(value), MAX_FIELD);
         if name_cut || value_cut {
             remark(format!("a field of the profile was cut after {MAX_FIELD} characters"), true);
@@ -176,7 +177,7 @@ fn field_value(html: &str) -> String {
     if let Some(url) = safe.lone_link().filter(is_web) {
         return url;
     }
-    let mut plain = one_line(&safe.to_plain()).trim().to_owned();
+    let mut plain = without_breaks(&safe.to_plain()).trim().to_owned();
     for url in safe.links().iter().filter(|url| is_web(url)) {
         let bare = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
         if !plain.contains(bare.trim_end_matches('/')) {
@@ -187,7 +188,7 @@ fn field_value(html: &str) -> String {
 }
 
 /// The same without what breaks a line.
-fn one_line(text: &str) -> String {
+fn without_breaks(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 

@@ -17,7 +17,7 @@ const EXAMPLES: usize = 3;
 /// left out.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
-    /// The number by which it can be undone; `None` for a dry run.
+    /// The number by which it can be undone, noted on every post that it writes; `None` for a dry run.
     pub import: Option<ImportId>,
     /// The format of the first post that was read.
     pub format: Option<Format>,

@@ -7,13 +7,12 @@ use super::prepare::{details, detect_language, media_told};
 use crate::activitystreams::read::{self, Activity, Deed, Object};
 use crate::domain::post::{Boost, Entry, Post, Visibility};
 use crate::domain::snowflake;
-use crate::domain::source::{Format, PostLink};
+use crate::domain::source::{Format, PostLink, web_address};
 use crate::import::mastodon::READER_VERSION;
 use crate::store::archive::Archived;
 use crate::text::SafeHtml;
 use chrono::{DateTime, Datelike, Duration, SubsecRound, Timelike, Utc};
 use serde_json::Value;
-use url::Url;
 
 /// Whether this version can read a source of that format again, and reads it as it was read when the post was stored.
 pub(super) fn can_read(format: Option<Format>, reader_version: i32) -> bool {
@@ -69,9 +68,9 @@ fn differences_of_post(archived: &Archived, post: &Post, activity: &Activity, ob
     check("language", tells(language.as_ref(), post.language.as_ref(), touched));
     let tags: Vec<String> = object.tags.iter().map(|tag| tag.to_lowercase()).collect();
     check("hashtags", post.tags == tags || touched && tags.is_empty());
-    if let Some(id) = object.id.as_deref().and_then(web) {
+    if let Some(id) = object.id.as_deref().and_then(web_address) {
         check("id", post.object_id.as_deref() == Some(id.as_str()));
-        let page = object.page.as_deref().map_or(Some(id), web);
+        let page = object.page.as_deref().map_or(Some(id), web_address);
         check("address", page.is_none_or(|page| post.canonical_url.as_deref() == Some(page.as_str())));
     }
     let is_fixed = touched && post.exposed.is_some();
@@ -110,13 +109,8 @@ fn tells(told: Option<&String>, has: Option<&String>, touched: bool) -> bool {
 
 /// Whether this is the stated date, to the millisecond, or the one that the status number tells within the same second.
 fn is_date(date: DateTime<Utc>, stated: DateTime<Utc>, id: Option<&str>) -> bool {
-    let status = id.and_then(web).and_then(|id| PostLink::read(&id).status);
+    let status = id.and_then(web_address).and_then(|id| PostLink::read(&id).status);
     let finer = stated.nanosecond() == 0 && date.timestamp() == stated.timestamp();
     let by_id = || status.and_then(snowflake::time_of) == Some(date);
     date == stated.trunc_subsecs(3) || finer && by_id()
-}
-
-/// An address that a post can bear as it is.
-fn web(text: &str) -> Option<Url> {
-    Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))
 }

@@ -72,22 +72,31 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn sources() -> Vec<Source> {
+/// The files of Rust below a folder, with their texts.
+fn rust_files(below: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
-    let mut folders = vec![root().join("src")];
+    let mut folders = vec![root().join(below)];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let below = path.strip_prefix(root().join("src")).unwrap();
-                let room = below.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
                 let text = std::fs::read_to_string(&path).unwrap();
-                found.push(Source { path: below.to_owned(), room, text });
+                found.push((path, text));
             }
         }
     }
+    found
+}
+
+fn sources() -> Vec<Source> {
+    let source = |(path, text): (PathBuf, String)| {
+        let path = path.strip_prefix(root().join("src")).unwrap().to_owned();
+        let room = path.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
+        Source { path, room, text }
+    };
+    let found: Vec<Source> = rust_files("src").into_iter().map(source).collect();
     assert!(found.len() > 30, "the sources were not found");
     found
 }
@@ -302,21 +311,7 @@ fn the_map_names_every_room_and_every_room_is_there() {
 #[test]
 fn every_row_of_federation_md_names_a_test_that_exists() {
     let document = std::fs::read_to_string(root().join("FEDERATION.md")).unwrap();
-    let mut tests = String::new();
-    for source in sources() {
-        tests.push_str(&source.text);
-    }
-    let mut folders = vec![root().join("tests/it")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                tests.push_str(&std::fs::read_to_string(path).unwrap());
-            }
-        }
-    }
+    let tests: String = ["src", "tests/it"].into_iter().flat_map(rust_files).map(|(_, text)| text).collect();
     let mut problems = Vec::new();
     let mut rows = 0;
     let mut column = None;

@@ -19,7 +19,7 @@ mod tests;
 
 use super::files::{File, Tree, one_line};
 use super::{ArchiveReader, Error};
-use crate::domain::source::{Format, Remark, Skipped, SourceAudience, SourceMedia, SourcePost};
+use crate::domain::source::{self, Format, Remark, Skipped, SourceAudience, SourceMedia, SourcePost};
 use crate::domain::told::MediaTold;
 use body::Body;
 use chrono::{DateTime, Datelike, Duration, Utc};
@@ -284,6 +284,5 @@ fn seconds(position: usize) -> Duration {
 
 /// A URL that can be that of a web page.
 fn web_address(text: &str) -> Option<Url> {
-    let url = Url::parse(text.trim()).ok()?;
-    (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
+    source::web_address(text.trim())
 }

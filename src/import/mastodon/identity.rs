@@ -1,6 +1,6 @@
 //! Which post it is: one key, whether it is known by its object's id or by its page.
 
-use crate::domain::source::{PostLink, SourceKey};
+use crate::domain::source::{PostLink, SourceKey, is_web, web_address};
 use std::collections::HashMap;
 use url::Url;
 
@@ -51,13 +51,9 @@ pub(super) fn address(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     if url.scheme() == "bear" {
         let inner = url.query_pairs().find(|(key, _)| key == "u").map(|(_, inner)| inner.into_owned())?;
-        return Url::parse(&inner).ok().filter(is_web);
+        return web_address(&inner);
     }
     Some(url).filter(is_web)
-}
-
-fn is_web(url: &Url) -> bool {
-    matches!(url.scheme(), "http" | "https") && url.has_host()
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub const ED25519_KEY_ID: &str = "ed25519-key";
 /// RSA modulus in bits: what Mastodon makes, and the most that every server verifies.
 const RSA_BITS: u32 = 2048;
 /// Multicodec prefix of an Ed25519 public key (`ed25519-pub`, 0xed as a varint).
-const ED25519_MULTICODEC: [u8; 2] = [0xed, 0x01];
+pub(super) const ED25519_MULTICODEC: [u8; 2] = [0xed, 0x01];
 
 /// Why a key cannot be made or used. Never holds key material.
 #[derive(Debug, thiserror::Error)]

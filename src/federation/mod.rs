@@ -7,6 +7,7 @@ pub mod certificate;
 pub mod client;
 pub mod keys;
 pub mod seal;
+pub mod signature;
 
 use activitypub_federation::config::{FederationConfig, FederationConfigBuilderError};
 

@@ -6,6 +6,7 @@
 pub mod certificate;
 pub mod client;
 pub mod keys;
+pub mod proof;
 pub mod seal;
 pub mod signature;
 

@@ -24,6 +24,7 @@ mod readme;
 mod running;
 mod schema;
 mod secrets;
+mod signatures;
 mod support;
 mod tls;
 mod together;

@@ -216,7 +216,7 @@ async fn the_ap_library_reads_the_whole_account() {
 }
 
 /// Run a script of `tests/outside`; what it printed, a JSON value a line.
-async fn outside(arguments: &[&str]) -> Vec<Value> {
+pub async fn outside(arguments: &[&str]) -> Vec<Value> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/outside");
     assert!(folder.join("node_modules").exists(), "run script/bootstrap --test first");
     let run = tokio::process::Command::new("node").args(arguments).current_dir(folder).output().await.unwrap();

@@ -34,3 +34,19 @@ id!(
     /// An import that was run here, in the order in which they began.
     ImportId
 );
+id!(
+    /// An actor of another server.
+    RemoteActorId
+);
+id!(
+    /// An activity of ours that is sent.
+    ActivityId
+);
+id!(
+    /// An activity on its way to one inbox.
+    DeliveryId
+);
+id!(
+    /// A block of a domain or an actor.
+    BlockId
+);

@@ -6,12 +6,16 @@
 //! Start with `post.rs`, then `source.rs`.
 
 pub mod account;
+pub mod block;
+pub mod delivery;
 pub mod details;
+pub mod follower;
 pub mod ids;
 pub mod imports;
 pub mod post;
 pub mod private;
 pub mod profile;
+pub mod remote;
 pub mod settings;
 pub mod snowflake;
 pub mod source;

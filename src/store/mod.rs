@@ -6,9 +6,12 @@
 
 pub mod accounts;
 pub mod archive;
+pub mod blocks;
 pub mod changes;
+mod deliveries;
 mod details;
 pub mod domains;
+pub mod followers;
 pub mod imports;
 pub mod ingest;
 pub mod keys;
@@ -18,6 +21,7 @@ mod migrate;
 pub mod posts;
 pub mod private;
 pub mod profiles;
+pub mod remote;
 mod schema;
 mod threads;
 mod together;

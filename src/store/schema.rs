@@ -189,6 +189,78 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    remote_actors (id) {
+        id -> Int8,
+        uri -> Text,
+        host -> Text,
+        kind -> Text,
+        handle -> Nullable<Text>,
+        name -> Text,
+        page -> Nullable<Text>,
+        inbox -> Text,
+        shared_inbox -> Nullable<Text>,
+        followers -> Nullable<Text>,
+        keys -> Jsonb,
+        also_known_as -> Array<Text>,
+        moved_to -> Nullable<Text>,
+        fetched_at -> Timestamptz,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    followers (id) {
+        id -> Int8,
+        account_id -> Int8,
+        actor_id -> Int8,
+        state -> Text,
+        follow_uri -> Text,
+        follow -> Text,
+        created_at -> Timestamptz,
+        accepted_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    activities (id) {
+        id -> Int8,
+        account_id -> Int8,
+        uri -> Text,
+        kind -> Text,
+        object_uri -> Text,
+        body -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    deliveries (id) {
+        id -> Int8,
+        activity_id -> Int8,
+        inbox -> Text,
+        host -> Text,
+        state -> Text,
+        attempts -> Int4,
+        due_at -> Timestamptz,
+        leased_until -> Nullable<Timestamptz>,
+        status -> Nullable<Int2>,
+        answer -> Nullable<Text>,
+        settled_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    blocks (id) {
+        id -> Int8,
+        account_id -> Nullable<Int8>,
+        kind -> Text,
+        target -> Text,
+        comment -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
 diesel::joinable!(accounts -> domains (domain_id));
 diesel::joinable!(imports -> accounts (account_id));
 diesel::joinable!(posts -> accounts (account_id));
@@ -196,16 +268,25 @@ diesel::joinable!(post_sources -> posts (post_id));
 diesel::joinable!(post_revisions -> posts (post_id));
 diesel::joinable!(attachments -> posts (post_id));
 diesel::joinable!(attachments -> media (media_sha256));
+diesel::joinable!(followers -> accounts (account_id));
+diesel::joinable!(followers -> remote_actors (actor_id));
+diesel::joinable!(activities -> accounts (account_id));
+diesel::joinable!(deliveries -> activities (activity_id));
 diesel::allow_tables_to_appear_in_same_query!(
     accounts,
+    activities,
     attachments,
+    blocks,
     contexts,
+    deliveries,
     domains,
+    followers,
     imports,
     keys,
     media,
     post_revisions,
     post_sources,
     posts,
+    remote_actors,
     revision_media
 );

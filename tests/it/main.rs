@@ -15,6 +15,7 @@ mod import;
 mod media;
 mod negotiation;
 mod outside_readers;
+mod owner;
 mod pages;
 mod private;
 mod private_postgres;

@@ -5,6 +5,7 @@
 
 pub mod context;
 pub mod discovery;
+pub mod outgoing;
 pub mod read;
 pub mod render;
 pub mod vocabulary;

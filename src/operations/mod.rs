@@ -6,9 +6,12 @@
 pub mod accounts;
 mod announcements;
 mod audiences;
+mod block_lists;
+pub mod blocks;
 mod copies;
 pub mod domains;
 pub mod fields;
+pub mod followers;
 mod gaps;
 pub mod imports;
 pub mod ingest;
@@ -23,6 +26,7 @@ pub mod profile;
 pub mod report;
 mod reread;
 mod target;
+pub mod tokens;
 pub mod verify;
 
 use crate::domain::account::Account;

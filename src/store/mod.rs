@@ -26,6 +26,7 @@ pub mod remote;
 mod schema;
 mod threads;
 mod together;
+pub mod tokens;
 
 use diesel::ConnectionError;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};

@@ -11,6 +11,7 @@ mod collections;
 mod crash;
 mod discovery;
 mod doctor;
+mod federation;
 mod import;
 mod media;
 mod negotiation;

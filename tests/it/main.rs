@@ -12,6 +12,7 @@ mod crash;
 mod discovery;
 mod doctor;
 mod import;
+mod inbox;
 mod media;
 mod negotiation;
 mod outside_readers;

@@ -13,6 +13,7 @@ mod discovery;
 mod doctor;
 mod federation;
 mod import;
+mod inbox;
 mod media;
 mod negotiation;
 mod outside_readers;

@@ -2,6 +2,7 @@
 
 use crate::config::{self, Settings};
 use crate::domain::urls::DomainUrls;
+use crate::federation::client::{self, Client};
 use crate::federation::keys::Vault;
 use crate::http;
 use crate::http::tls::Certificate;
@@ -107,8 +108,16 @@ pub async fn open_unchecked(settings: &Settings) -> anyhow::Result<(App, Databas
     }
     let data_dir = std::path::absolute(&settings.storage.data_dir).context("storage.data_dir")?;
     let (media, private) = (media(settings)?, private::Files::new(&data_dir.join("private")));
-    let app = App { store: Store::connect(&database.url, settings.database.pool_size)?, media, vault, private };
+    let store = Store::connect(&database.url, settings.database.pool_size)?;
+    let app = App::new(store, media, vault, private, Client::new(&outbound(settings))?);
     Ok((app, database))
+}
+
+/// How other servers are asked.
+fn outbound(settings: &Settings) -> client::Options {
+    let config::Federation { extra_ca, allow_addresses, allow_http, .. } = settings.federation.clone();
+    let contact = settings.server.public_url.clone();
+    client::Options { contact, extra_ca, allow_addresses, allow_http, ..client::Options::default() }
 }
 
 /// The media store: the configured folder, else `media` in the data folder.

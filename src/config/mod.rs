@@ -132,14 +132,12 @@ pub fn load(sources: &Sources) -> Result<Settings, Error> {
 pub fn effective(settings: &Settings) -> Vec<(&'static str, String)> {
     let path = |path: &PathBuf| path.display().to_string();
     let tls = |part: fn(&(PathBuf, PathBuf)) -> &PathBuf| settings.server.tls.as_ref().map(part).map(path);
+    let blocks = |blocks: &[IpNet]| blocks.iter().map(IpNet::to_string).collect::<Vec<_>>().join(",");
     let mut keys = vec![
         ("server.bind", settings.server.bind.to_string()),
         ("server.public_url", settings.server.public_url.clone()),
         ("server.contact", settings.server.contact.clone()),
-        (
-            "server.trusted_proxies",
-            settings.server.trusted_proxies.iter().map(IpNet::to_string).collect::<Vec<_>>().join(","),
-        ),
+        ("server.trusted_proxies", blocks(&settings.server.trusted_proxies)),
         ("server.tls_cert", tls(|tls| &tls.0).unwrap_or_default()),
         ("server.tls_key", tls(|tls| &tls.1).unwrap_or_default()),
         ("storage.data_dir", path(&settings.storage.data_dir)),
@@ -156,6 +154,8 @@ pub fn effective(settings: &Settings) -> Vec<(&'static str, String)> {
         ("cache.size_mib", settings.cache.size_mib.to_string()),
         ("secrets.key_file", settings.secrets.key_file.as_ref().map(path).unwrap_or_default()),
         ("federation.extra_ca", settings.federation.extra_ca.as_ref().map(path).unwrap_or_default()),
+        ("federation.allow_addresses", blocks(&settings.federation.allow_addresses)),
+        ("federation.allow_http", settings.federation.allow_http.join(",")),
         ("log.format", if settings.log.json { "json" } else { "text" }.to_owned()),
         ("log.requests", if settings.log.all_requests { "all" } else { "failed" }.to_owned()),
     ];
@@ -316,17 +316,23 @@ fn settings(entries: &BTreeMap<String, Entry>) -> Result<Settings, Error> {
         .map_err(|_| bad("server.bind", &bind, "it takes an address and a port, as 127.0.0.1:8080 or [::1]:8080"))?;
     let public_url = text("server.public_url");
     let public_url = read_public_url(&public_url).map_err(|allowed| bad("server.public_url", &public_url, allowed))?;
-    let proxies = entries.get("server.trusted_proxies").and_then(|entry| entry.value.as_array());
-    let trusted_proxies = proxies
-        .into_iter()
-        .flatten()
-        .map(|item| {
-            let item = item.as_str().unwrap_or_default();
-            let network = item.parse::<IpNet>().or_else(|_| item.parse::<std::net::IpAddr>().map(IpNet::from));
-            network
-                .map_err(|_| bad("server.trusted_proxies", item, "each takes an address or a network, as 10.0.0.0/8"))
-        })
-        .collect::<Result<_, _>>()?;
+    let items = |key: &str| {
+        let items = entries.get(key).and_then(|entry| entry.value.as_array()).into_iter().flatten();
+        items.map(|item| item.as_str().unwrap_or_default()).collect::<Vec<_>>()
+    };
+    let blocks = |key: &str| {
+        let block = |item: &str| {
+            let block = item.parse::<IpNet>().or_else(|_| item.parse::<std::net::IpAddr>().map(IpNet::from));
+            block.map_err(|_| bad(key, item, "each takes an address or a network, as 10.0.0.0/8"))
+        };
+        items(key).into_iter().map(block).collect::<Result<Vec<_>, _>>()
+    };
+    let trusted_proxies = blocks("server.trusted_proxies")?;
+    let plain = |item: &str| {
+        let valid = read_authority(item);
+        valid.ok_or_else(|| bad("federation.allow_http", item, "each takes a host and a port, as localhost:8080"))
+    };
+    let allow_http = items("federation.allow_http").into_iter().map(plain).collect::<Result<_, _>>()?;
     let url = Some(text("database.url")).filter(|url| !url.is_empty());
     if let Some(url) = &url {
         let scheme = url::Url::parse(url).map(|url| url.scheme().to_owned()).unwrap_or_default();
@@ -379,7 +385,11 @@ fn settings(entries: &BTreeMap<String, Entry>) -> Result<Settings, Error> {
         database: Database { url, pool_size },
         cache: Cache { size_mib },
         secrets: Secrets { key_file: path("secrets.key_file") },
-        federation: Federation { extra_ca: path("federation.extra_ca") },
+        federation: Federation {
+            extra_ca: path("federation.extra_ca"),
+            allow_addresses: blocks("federation.allow_addresses")?,
+            allow_http,
+        },
         log: Log {
             json: one_of("log.format", "text", "json")?,
             all_requests: one_of("log.requests", "failed", "all")?,
@@ -399,6 +409,14 @@ fn read_media_place(text: &str) -> Result<Option<PathBuf>, &'static str> {
             url.and_then(|url| url.to_file_path().ok()).map(Some).ok_or(ALLOWED)
         }
     }
+}
+
+/// A host with its port, in lower case; `None` if it is something else, or lacks the port.
+fn read_authority(text: &str) -> Option<String> {
+    let text = text.to_ascii_lowercase();
+    let url = url::Url::parse(&format!("none://{text}")).ok()?;
+    let named = url.host_str().zip(url.port()).map(|(host, port)| format!("{host}:{port}"))?;
+    (named == text).then_some(text)
 }
 
 /// Check a public URL; what is allowed, when it is not.

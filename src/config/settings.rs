@@ -88,6 +88,10 @@ pub struct Secrets {
 pub struct Federation {
     /// Certificate authorities, as a PEM file, that are believed besides the system's.
     pub extra_ca: Option<PathBuf>,
+    /// Blocks of addresses that may be asked although they are not public.
+    pub allow_addresses: Vec<IpNet>,
+    /// Hosts with their ports that are spoken to over plain http, in lower case; port 0 stands for every port.
+    pub allow_http: Vec<String>,
 }
 
 /// `log.*`.

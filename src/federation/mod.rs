@@ -1,13 +1,19 @@
-//! Talking to other servers: keys, the outbound client, a look at certificates; signatures as the inbox comes.
+//! Talking to other servers: keys and signatures, the outbound client and the courier that signs what goes through it,
+//! objects, actors and keys of others, a look at certificates.
 //!
 //! May read actors and keys from the store; must never know archive formats, pages, or what to do about a message.
 //! No private key leaves [`keys`]; [`seal`] seals for others what is not public.
 
+pub mod actors;
+pub mod addresses;
 pub mod certificate;
 pub mod client;
+pub mod courier;
+pub mod fetch;
 pub mod keys;
 pub mod proof;
 pub mod seal;
+pub mod senders;
 pub mod signature;
 
 use activitypub_federation::config::{FederationConfig, FederationConfigBuilderError};

@@ -24,7 +24,12 @@ mod reread;
 mod target;
 pub mod verify;
 
+use crate::domain::account::Account;
+use crate::federation::actors::Actors;
+use crate::federation::client::Client;
+use crate::federation::courier::{Courier, Sender};
 use crate::federation::keys::{self, Vault};
+use crate::federation::senders::{self, Senders};
 use crate::media::MediaStore;
 use crate::store::{self, Store};
 
@@ -39,6 +44,10 @@ pub struct App {
     pub vault: Vault,
     /// The sealed media files of posts that are not public.
     pub private: private::Files,
+    /// What asks other servers and delivers to them.
+    pub courier: Courier,
+    /// The actors of other servers.
+    pub actors: Actors,
 }
 
 /// Why an operation did not happen.
@@ -82,7 +91,34 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     tokio::task::spawn_blocking(work).await.map_err(|e| Error::Task(e.to_string()))
 }
 
+impl From<senders::Error> for Error {
+    fn from(error: senders::Error) -> Error {
+        match error {
+            senders::Error::Store(error) => error.into(),
+            senders::Error::Keys(error) => Error::Keys(error),
+            senders::Error::NoKey(_) => Error::NotFound(error.to_string()),
+        }
+    }
+}
+
 impl App {
+    /// The handles, around a client that asks other servers.
+    pub fn new(store: Store, media: MediaStore, vault: Vault, private: private::Files, client: Client) -> App {
+        let (courier, senders) = (Courier::new(client), Senders::new(store.clone(), vault.clone()));
+        let actors = Actors::new(store.clone(), courier.clone(), senders);
+        App { store, media, vault, private, courier, actors }
+    }
+
+    /// The server actor of the first domain, which signs what no account signs.
+    pub async fn server_sender(&self) -> Result<Sender, Error> {
+        Ok(self.actors.senders().server().await?)
+    }
+
+    /// An account, which signs what it says: by its RSA key, which every server verifies.
+    pub async fn sender(&self, account: &Account) -> Result<Sender, Error> {
+        Ok(self.actors.senders().account(account).await?)
+    }
+
     /// Let go of media files that nothing refers to any more.
     async fn forget_media(&self) -> Result<(), Error> {
         let erase = |file: &crate::domain::post::MediaFile| {

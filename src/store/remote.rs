@@ -63,6 +63,14 @@ impl Store {
         row.map(KnownActor::try_from).transpose()
     }
 
+    /// The actor that has a key with that id; any of them, where several say so.
+    pub async fn find_remote_actor_by_key(&self, key_id: &str) -> Result<Option<KnownActor>, Error> {
+        // Each key is an array of id and text, and an array holds another one when it holds all its items.
+        let query = remote_actors::table.filter(remote_actors::keys.contains(json!([[key_id]])));
+        let row = query.select(Row::as_select()).first(&mut self.connection().await?).await.optional()?;
+        row.map(KnownActor::try_from).transpose()
+    }
+
     /// Keep what an actor told of itself at `now`, in place of what it told before.
     pub async fn keep_remote_actor(&self, actor: &RemoteActor, now: DateTime<Utc>) -> Result<KnownActor, Error> {
         let keys: Vec<_> = actor.keys.iter().map(|key| (&key.id, &key.text)).collect();

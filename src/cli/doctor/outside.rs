@@ -9,7 +9,7 @@ use crate::activitystreams::discovery;
 use crate::config::Settings;
 use crate::domain::account::{Account, AccountState};
 use crate::domain::urls::DomainUrls;
-use crate::federation::client::{Answer, Client, Error, Options};
+use crate::federation::client::{self, Answer, Client, Error, Options};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -92,8 +92,11 @@ async fn reach<'a>(
     let options = Options {
         contact: settings.server.public_url.clone(),
         extra_ca: extra_ca.cloned(),
-        allow_http: urls.base().starts_with("http://"),
+        // It asks the owner's own names from the owner's own machine, and those may lead to inner addresses.
+        allow_addresses: client::everywhere(),
+        allow_http: urls.base().starts_with("http://").then(|| urls.authority().to_owned()).into_iter().collect(),
         connect: connect.map(|address| (host, address)),
+        ..Options::default()
     };
     match Client::new(&options) {
         Ok(client) => Some(Door { settings, urls, client }),
@@ -333,7 +336,12 @@ fn plain_address(urls: &DomainUrls, connect: Option<SocketAddr>) -> Option<Strin
 /// People type a name without https; they should end up at the same name with it.
 async fn plain_http(door: &Door<'_>, plain: &str, findings: &mut Vec<Finding>) {
     const CHECK: &str = "redirects";
-    let options = Options { contact: door.settings.server.public_url.clone(), allow_http: true, ..Options::default() };
+    let options = Options {
+        contact: door.settings.server.public_url.clone(),
+        allow_addresses: client::everywhere(),
+        allow_http: vec![door.urls.authority().to_owned()],
+        ..Options::default()
+    };
     let Ok(client) = Client::new(&options) else { return };
     let advice = "Let the proxy answer http with a redirect (301 or 308) to the same address with https; Caddy does so by itself.";
     findings.push(match client.get(plain, &[("accept", BROWSER)]).await {

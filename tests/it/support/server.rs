@@ -3,6 +3,7 @@
 use super::TestDatabase;
 use chrono::Utc;
 use everpost::domain::account::{Account, Handle};
+use everpost::federation::client::{Client, Options};
 use everpost::federation::keys::Vault;
 use everpost::http;
 use everpost::import::Only;
@@ -74,7 +75,7 @@ impl TestApp {
             runtime.block_on(async move {
                 let store = Store::connect(&url, 5).unwrap();
                 let media = MediaStore::in_folder(&folder.join("media"), media::Limits::default()).unwrap();
-                let app = App { store, media, vault, private: Files::new(&folder.join("private")) };
+                let app = App::new(store, media, vault, Files::new(&folder.join("private")), outbound(&public));
                 let domain = domains::ensure_first(&app, &public, Utc::now()).await.unwrap();
                 ready.send(app.clone()).ok().unwrap();
                 let stop = async move { drop(stopped.await) };
@@ -170,6 +171,17 @@ impl TestApp {
         }
         items
     }
+}
+
+/// A client that may ask this machine too, and by the name `localhost` over plain http.
+fn outbound(contact: &str) -> Client {
+    let options = Options {
+        contact: contact.to_owned(),
+        allow_addresses: vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()],
+        allow_http: vec!["localhost:0".to_owned()],
+        ..Options::default()
+    };
+    Client::new(&options).unwrap()
 }
 
 /// A vault whose key is 32 times a byte.

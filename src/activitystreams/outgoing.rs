@@ -169,6 +169,9 @@ mod tests {
             created: at("2026-01-01T00:00:00Z"),
             changed: at("2026-01-01T00:00:00Z"),
             exposed: None,
+            aliases: Vec::new(),
+            moved_to: None,
+            last_move: None,
         }
     }
 

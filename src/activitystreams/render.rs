@@ -78,6 +78,7 @@ pub fn note(post: &Post, account: &Account, replies: Replies<'_>, now: DateTime<
         context_terms: None,
         kind: if post.details.poll.is_some() { "Question" } else { "Note" },
         url: links(post, &urls),
+        previously: previously(post, account),
         attributed_to: urls.actor(),
         published: timestamp(post.published),
         updated: post.updated.filter(|at| timestamp(*at) > timestamp(post.published)).map(timestamp),
@@ -233,10 +234,11 @@ pub fn actor(account: &Account, keys: &PublicKeys) -> Actor {
         endpoints: json!({ "sharedInbox": urls.domain().shared_inbox() }),
         public_key: public_key(&id, keys),
         assertion_method: multikeys(&id, keys),
-        manually_approves_followers: false,
+        manually_approves_followers: account.settings.manually_approves_followers,
         discoverable: account.settings.discoverable,
         indexable: account.settings.indexable,
-        also_known_as: account.source_actor.iter().cloned().collect(),
+        also_known_as: account.also_known_as(),
+        moved_to: account.moved_to.clone(),
         attribution_domains: vec![urls.domain().host().to_owned()],
         attachment: fields,
         tag: Vec::new(),
@@ -292,6 +294,7 @@ pub fn server_actor(domain: &DomainUrls, keys: &PublicKeys) -> Actor {
         discoverable: false,
         indexable: false,
         also_known_as: Vec::new(),
+        moved_to: None,
         attribution_domains: Vec::new(),
         attachment: Vec::new(),
         tag: Vec::new(),
@@ -406,6 +409,16 @@ fn links(post: &Post, urls: &AccountUrls) -> Vec<Value> {
         links.push(json!({ "type": "Link", "rel": "alternate", "mediaType": media_type, "href": href }));
     }
     links
+}
+
+/// The id at the origin, where the source states it, and whose it was there.
+fn previously(post: &Post, account: &Account) -> Vec<Value> {
+    let stated = post.object_id.as_ref().filter(|_| post.object_id_stated);
+    let place = |id: &String| match &account.source_actor {
+        Some(actor) => json!({ "actor": actor, "id": id }),
+        None => json!({ "id": id }),
+    };
+    stated.map(place).into_iter().collect()
 }
 
 fn hashtags(post: &Post, account: &Account, domain: &DomainUrls, now: DateTime<Utc>) -> Vec<Tag> {

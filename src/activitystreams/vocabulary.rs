@@ -19,6 +19,9 @@ pub struct Note {
     pub kind: &'static str,
     /// Our own page first, a plain string; then the links to the origin.
     pub url: Vec<Value>,
+    /// Where it was before, for whom the old id leads nowhere (LOLA, R-111).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub previously: Vec<Value>,
     /// The actor's id.
     pub attributed_to: String,
     /// Publish time, to the second, in UTC.
@@ -264,9 +267,12 @@ pub struct Actor {
     pub discoverable: bool,
     /// Whether servers may index its posts.
     pub indexable: bool,
-    /// The account at the origin.
+    /// The account at the origin, and others of the same person.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub also_known_as: Vec<String>,
+    /// The actor that took its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<String>,
     /// Hosts whose pages may name it as their author.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attribution_domains: Vec<String>,

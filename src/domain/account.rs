@@ -123,6 +123,12 @@ pub struct Account {
     pub changed: DateTime<Utc>,
     /// When it first answered under a name that is for ever.
     pub exposed: Option<DateTime<Utc>>,
+    /// Ids of actors that its owner says are theirs too, besides the one at the source.
+    pub aliases: Vec<String>,
+    /// The id of the actor that it has moved to.
+    pub moved_to: Option<String>,
+    /// When it moved last, also if that was taken back.
+    pub last_move: Option<DateTime<Utc>>,
 }
 
 impl Account {
@@ -139,6 +145,13 @@ impl Account {
     /// The source account's page, where a source is known.
     pub fn source_page(&self) -> Option<String> {
         self.source.as_ref().map(|author| format!("https://{}/@{}", author.host, author.user))
+    }
+
+    /// The actors that it says it is too: the one at its source first. GoToSocial reads 20 at most.
+    pub fn also_known_as(&self) -> Vec<String> {
+        let mut ids: Vec<String> = self.source_actor.iter().cloned().collect();
+        ids.extend(self.aliases.iter().filter(|alias| Some(*alias) != self.source_actor.as_ref()).cloned());
+        ids
     }
 
     /// When the account began: at its source where that is known, as its posts keep their dates; else here.

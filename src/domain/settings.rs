@@ -52,6 +52,8 @@ pub struct Settings {
     pub archived_counts: bool,
     /// Whether followers are listed.
     pub show_followers: bool,
+    /// Whether the owner decides about each follow.
+    pub manually_approves_followers: bool,
 }
 
 impl Default for Settings {
@@ -67,6 +69,7 @@ impl Default for Settings {
             publish_boosts: false,
             archived_counts: false,
             show_followers: false,
+            manually_approves_followers: false,
         }
     }
 }
@@ -112,7 +115,7 @@ impl std::error::Error for SettingError {}
 
 impl Settings {
     /// Every key, in the order in which they are shown.
-    pub const KEYS: [&'static str; 10] = [
+    pub const KEYS: [&'static str; 11] = [
         "operator",
         "discoverable",
         "indexable",
@@ -123,6 +126,7 @@ impl Settings {
         "publish.boosts",
         "archived_counts",
         "show_followers",
+        "manually_approves_followers",
     ];
 
     /// Every key with its value as text.
@@ -149,6 +153,7 @@ impl Settings {
             flag(self.publish_boosts),
             flag(self.archived_counts),
             flag(self.show_followers),
+            flag(self.manually_approves_followers),
         ];
         Settings::KEYS.into_iter().zip(values).collect()
     }
@@ -194,6 +199,7 @@ impl Settings {
             "publish.boosts" => self.publish_boosts = flag()?,
             "archived_counts" => self.archived_counts = flag()?,
             "show_followers" => self.show_followers = flag()?,
+            "manually_approves_followers" => self.manually_approves_followers = flag()?,
             _ => return Err(SettingError::UnknownKey(key.to_owned())),
         }
         Ok(())

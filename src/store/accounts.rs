@@ -40,6 +40,9 @@ struct Row {
     avatar_sha256: Option<String>,
     header_sha256: Option<String>,
     archived_profile: Option<Value>,
+    also_known_as: Vec<String>,
+    moved_to: Option<String>,
+    moved_at: Option<DateTime<Utc>>,
 }
 
 /// An account to be made.
@@ -238,6 +241,8 @@ impl Store {
                     accounts::source_user.eq(None::<String>),
                     accounts::source_actor_id.eq(None::<String>),
                     accounts::archived_profile.eq(None::<Value>),
+                    accounts::also_known_as.eq(Vec::<String>::new()),
+                    (accounts::moved_to.eq(None::<String>), accounts::moved_at.eq(None::<DateTime<Utc>>)),
                     accounts::settings.eq(settings_json(&Settings::default())),
                     accounts::state.eq("gone"),
                     accounts::gone_at.eq(now),
@@ -331,6 +336,9 @@ fn account(row: Row, base_url: String, files: &[MediaFile]) -> Result<Account, E
         created: row.created_at,
         changed: row.changed_at,
         exposed: row.exposed_at,
+        aliases: row.also_known_as,
+        moved_to: row.moved_to,
+        last_move: row.moved_at,
     })
 }
 

@@ -55,6 +55,9 @@ diesel::table! {
         exposed_at -> Nullable<Timestamptz>,
         gone_at -> Nullable<Timestamptz>,
         archived_profile -> Nullable<Jsonb>,
+        also_known_as -> Array<Text>,
+        moved_to -> Nullable<Text>,
+        moved_at -> Nullable<Timestamptz>,
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Lenient in form and strict in what matters: a field of the wrong type counts as absent, an audience that is not
 //! understood is not public. Whose word it is, and whether to believe it, is for the caller to judge.
-//! Start with [`activity`] for archives and with `incoming` for inboxes; `object.rs` takes a post apart, `remote.rs` an
-//! actor that deals with us.
+//! Start with [`activity`] for archives and with `incoming` for inboxes; `object.rs` takes a post apart, `remote.rs` an actor
+//! that deals with us.
 
 pub mod actor;
 mod audience;

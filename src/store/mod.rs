@@ -8,7 +8,7 @@ pub mod accounts;
 pub mod archive;
 pub mod blocks;
 pub mod changes;
-mod deliveries;
+pub mod deliveries;
 mod details;
 pub mod domains;
 pub mod errands;

@@ -235,6 +235,7 @@ diesel::table! {
         object_uri -> Text,
         body -> Text,
         created_at -> Timestamptz,
+        signed_by -> Nullable<Text>,
     }
 }
 

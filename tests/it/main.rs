@@ -17,6 +17,7 @@ mod inbox;
 mod media;
 mod negotiation;
 mod outside_readers;
+mod owner;
 mod pages;
 mod private;
 mod private_postgres;

@@ -131,6 +131,21 @@ impl Store {
         }
     }
 
+    /// The account of that number, also one that is gone.
+    pub async fn find_account_by_id(&self, id: AccountId) -> Result<Option<Account>, Error> {
+        let row: Option<(Row, String)> = accounts::table
+            .inner_join(domains::table)
+            .filter(accounts::id.eq(id.0))
+            .select((Row::as_select(), domains::base_url))
+            .first(&mut self.connection().await?)
+            .await
+            .optional()?;
+        match row {
+            Some(row) => self.account(row).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// How many posts an account shows, and in which years the first and the last of them stand.
     pub async fn account_span(
         &self,

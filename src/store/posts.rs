@@ -1,9 +1,13 @@
 //! Reading posts, and taking them back. Writing an archive's posts is `ingest/`.
 
 use super::listing::listed_posts;
-use super::schema::{accounts, attachments, contexts, media, post_revisions, post_sources, posts};
+use super::replies::list_echoes;
+use super::schema::{
+    accounts, attachments, contexts, echoes, media, post_revisions, post_sources, posts, reactions, replies,
+};
 use super::{Error, Store, announcements, changes, details, media as media_rows};
 use crate::domain::delivery::Outgoing;
+use crate::domain::echo::Echo;
 use crate::domain::ids::{AccountId, ContextId, PostId};
 use crate::domain::post::{Attachment, Boost, Entry, Post, Stored, Tombstone, Visibility};
 use crate::domain::source::{MediaKind, SourceKey};
@@ -56,6 +60,8 @@ pub(super) struct Relations {
     pub(super) parents: Vec<i64>,
     /// Posts that others quote or pass on, by account and key, and whether they stand.
     pub(super) referred: HashMap<(i64, String), (i64, bool)>,
+    /// What others did with the posts themselves.
+    pub(super) echoes: HashMap<i64, Echo>,
 }
 
 impl Store {
@@ -229,7 +235,8 @@ async fn complete(connection: &mut AsyncPgConnection, rows: Vec<Row>) -> Result<
             parents.select(posts::id).load(connection).await?
         }
     };
-    let relations = Relations { parents, referred: list_referred(connection, &rows).await? };
+    let echoes = list_echoes(connection, &ids).await?;
+    let relations = Relations { parents, referred: list_referred(connection, &rows).await?, echoes };
     rows.into_iter()
         .map(|row| {
             let (mine, rest) = files.drain(..).partition(|file| file.0 == row.id);
@@ -272,6 +279,9 @@ pub(super) async fn empty(connection: &mut AsyncPgConnection, ids: &[i64], now: 
     diesel::delete(attachments::table.filter(attachments::post_id.eq_any(ids))).execute(connection).await?;
     diesel::delete(post_sources::table.filter(post_sources::post_id.eq_any(ids))).execute(connection).await?;
     diesel::delete(post_revisions::table.filter(post_revisions::post_id.eq_any(ids))).execute(connection).await?;
+    diesel::delete(reactions::table.filter(reactions::post_id.eq_any(ids))).execute(connection).await?;
+    diesel::delete(replies::table.filter(replies::post_id.eq_any(ids))).execute(connection).await?;
+    diesel::delete(echoes::table.filter(echoes::post_id.eq_any(ids))).execute(connection).await?;
     let emptied = (
         posts::content_html.eq(""),
         posts::warning.eq(None::<String>),
@@ -389,6 +399,7 @@ pub(super) fn entry(row: Row, files: Vec<AttachmentRow>, relations: &Relations) 
         context: ContextId(row.context_id),
         attachments,
         details,
+        echo: relations.echoes.get(&id).copied().unwrap_or_default(),
         quoted: referred.filter(|(_, stands)| *stands).map(|(id, _)| PostId(id)),
         changed: row.changed_at,
         exposed: row.exposed_at,

@@ -11,7 +11,8 @@ pub mod error;
 pub mod extract;
 pub mod files;
 pub mod images;
-pub mod pages;
+pub mod moved;
+mod pages;
 pub mod requests;
 pub mod respond;
 pub mod tls;
@@ -78,9 +79,11 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(get("/users/{handle}/{which:followers|following}", collections::people))
         .service(get("/users/{handle}/collections/{which:featured|tags}", collections::featured))
         .service(get("/users/{handle}/contexts/{id}", collections::context))
+        .service(get("/users/{handle}/migration.json", moved::collection))
         // Pages, which answer ActivityPub in place.
         .service(get("/", pages::home))
         .service(get("/@{handle}", activitypub::account))
+        .service(get("/@{handle}/moved", moved::page))
         .service(get("/@{handle}/{id}", activitypub::post))
         .service(get("/tags/{tag}", pages::tag))
         // Files.

@@ -33,19 +33,27 @@ pub(super) struct Announcer {
 impl Announcer {
     /// For an account as it is.
     pub(super) async fn of(app: &App, account: &Account, now: DateTime<Utc>) -> Result<Announcer, Error> {
-        let rows = app.store.list_keys(KeyOwner::Account(account.id)).await?;
-        Announcer::with(app, account, &rows, now)
+        let owner = KeyOwner::Account(account.id);
+        let (rows, earlier) = (app.store.list_keys(owner).await?, app.store.list_earlier_keys(owner).await?);
+        Announcer::between(app, account, &rows, &rows, &earlier, now)
     }
 
-    /// The same with these keys.
-    pub(super) fn with(app: &App, account: &Account, rows: &[KeyRow], now: DateTime<Utc>) -> Result<Announcer, Error> {
-        let ed25519 = rows.iter().rev().find(|row| row.kind == "ed25519");
+    /// For an account whose actor shows `shown` and `earlier` from now on, with proofs by one of `proving`.
+    pub(super) fn between(
+        app: &App,
+        account: &Account,
+        proving: &[KeyRow],
+        shown: &[KeyRow],
+        earlier: &[KeyRow],
+        now: DateTime<Utc>,
+    ) -> Result<Announcer, Error> {
+        let ed25519 = proving.iter().rev().find(|row| row.kind == "ed25519");
         let open = |row: &KeyRow| {
             let url = format!("{}#{}", account.urls().actor(), row.key_id);
             app.vault.private_key(row).map(|key| (url, key))
         };
         let number = (keys::token()?, AtomicU32::new(0));
-        Ok(Announcer { keys: public_keys(rows), proves: ed25519.map(open).transpose()?, number, now })
+        Ok(Announcer { keys: public_keys(shown, earlier), proves: ed25519.map(open).transpose()?, number, now })
     }
 
     /// What an account's actor looks like.
@@ -137,13 +145,11 @@ fn with_proof_terms(body: &mut Value) {
     }
 }
 
-/// The public halves of keys, the newest of each kind.
-pub(super) fn public_keys(rows: &[KeyRow]) -> PublicKeys {
-    let of = |kind: &str| {
-        let row = rows.iter().rev().find(|row| row.kind == kind);
-        row.map(|row| (row.key_id.clone(), row.public_key.clone()))
-    };
-    PublicKeys { rsa: of("rsa"), ed25519: of("ed25519") }
+/// The public halves of keys in force and of earlier ones, as an actor shows them.
+pub fn public_keys(rows: &[KeyRow], earlier: &[KeyRow]) -> PublicKeys {
+    let half = |row: &KeyRow| (row.key_id.clone(), row.public_key.clone());
+    let of = |kind: &str| rows.iter().rev().find(|row| row.kind == kind).map(half);
+    PublicKeys { rsa: of("rsa"), ed25519: of("ed25519"), earlier: earlier.iter().map(half).collect() }
 }
 
 #[cfg(test)]

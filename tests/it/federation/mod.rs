@@ -4,6 +4,7 @@ mod actors;
 mod courier;
 mod fetch;
 mod guard;
+mod proofs;
 
 use crate::support::Reply;
 use everpost::federation::client::{Client, Lookup, Options};

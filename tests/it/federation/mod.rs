@@ -1,6 +1,7 @@
 //! What leaves for other servers, and what is given to those that ask with a signature.
 
 mod actors;
+mod authorized;
 mod courier;
 mod fetch;
 mod guard;

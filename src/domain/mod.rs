@@ -9,6 +9,7 @@ pub mod account;
 pub mod block;
 pub mod delivery;
 pub mod details;
+pub mod echo;
 pub mod follower;
 pub mod ids;
 pub mod imports;

@@ -4,6 +4,7 @@
 //! Time is a parameter. Start with `ingest.rs`.
 
 pub mod accounts;
+mod announcements;
 mod audiences;
 mod copies;
 pub mod domains;

@@ -41,34 +41,10 @@ impl Store {
         answer: Option<&Outgoing>,
         now: DateTime<Utc>,
     ) -> Result<(), Error> {
-        let accepted = (state == FollowState::Accepted).then_some(now);
         let mut connection = self.connection().await?;
         connection
             .transaction(async |connection| {
-                let values = (
-                    followers::account_id.eq(follow.account.0),
-                    followers::actor_id.eq(follow.actor.0),
-                    followers::state.eq(state.as_str()),
-                    followers::follow_uri.eq(follow.uri),
-                    followers::follow.eq(follow.json),
-                    followers::created_at.eq(now),
-                    followers::accepted_at.eq(accepted),
-                );
-                let kept = diesel::insert_into(followers::table)
-                    .values(values)
-                    .on_conflict((followers::account_id, followers::actor_id))
-                    .do_update()
-                    .set((
-                        followers::follow_uri.eq(excluded(followers::follow_uri)),
-                        followers::follow.eq(excluded(followers::follow)),
-                    ));
-                kept.execute(connection).await?;
-                if accepted.is_some() {
-                    accept(connection, follow.account, follow.actor, now).await?;
-                }
-                if let Some(answer) = answer {
-                    deliveries::enqueue(connection, follow.account, answer, now).await?;
-                }
+                keep(connection, follow, state, answer, now).await?;
                 changes::tell(connection).await
             })
             .await
@@ -106,10 +82,7 @@ impl Store {
         let mut connection = self.connection().await?;
         connection
             .transaction(async |connection| {
-                let theirs = followers::table
-                    .filter(followers::account_id.eq(account.0))
-                    .filter(followers::actor_id.eq(actor.0));
-                let found = diesel::delete(theirs).execute(connection).await? > 0;
+                let found = forget(connection, account, actor).await?;
                 if let (true, Some(answer)) = (found, answer) {
                     deliveries::enqueue(connection, account, answer, now).await?;
                 }
@@ -188,4 +161,65 @@ async fn accept(
         .filter(followers::state.eq(FollowState::Requested.as_str()));
     let accepted = (followers::state.eq(FollowState::Accepted.as_str()), followers::accepted_at.eq(now));
     Ok(diesel::update(theirs).set(accepted).execute(connection).await? > 0)
+}
+
+/// Keep a Follow in this state and enqueue the answer to it, on a connection that is inside a transaction.
+pub(super) async fn keep(
+    connection: &mut AsyncPgConnection,
+    follow: &Follow<'_>,
+    state: FollowState,
+    answer: Option<&Outgoing>,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let accepted = (state == FollowState::Accepted).then_some(now);
+    let values = (
+        followers::account_id.eq(follow.account.0),
+        followers::actor_id.eq(follow.actor.0),
+        followers::state.eq(state.as_str()),
+        followers::follow_uri.eq(follow.uri),
+        followers::follow.eq(follow.json),
+        followers::created_at.eq(now),
+        followers::accepted_at.eq(accepted),
+    );
+    let kept = diesel::insert_into(followers::table)
+        .values(values)
+        .on_conflict((followers::account_id, followers::actor_id))
+        .do_update()
+        .set((
+            followers::follow_uri.eq(excluded(followers::follow_uri)),
+            followers::follow.eq(excluded(followers::follow)),
+        ));
+    kept.execute(connection).await?;
+    if accepted.is_some() {
+        accept(connection, follow.account, follow.actor, now).await?;
+    }
+    if let Some(answer) = answer {
+        deliveries::enqueue(connection, follow.account, answer, now).await?;
+    }
+    Ok(())
+}
+
+/// Forget that an actor follows or has asked to; whether there was anything.
+pub(super) async fn forget(
+    connection: &mut AsyncPgConnection,
+    account: AccountId,
+    actor: RemoteActorId,
+) -> Result<bool, Error> {
+    let theirs = followers::table.filter(followers::account_id.eq(account.0)).filter(followers::actor_id.eq(actor.0));
+    Ok(diesel::delete(theirs).execute(connection).await? > 0)
+}
+
+/// Forget a Follow that its actor takes back, by its id or by whom it is of; whether there was one.
+pub(super) async fn undo(
+    connection: &mut AsyncPgConnection,
+    actor: RemoteActorId,
+    uri: Option<&str>,
+    account: Option<AccountId>,
+) -> Result<bool, Error> {
+    let either = followers::follow_uri
+        .eq(uri.unwrap_or_default())
+        .and(uri.is_some().into_sql::<diesel::sql_types::Bool>())
+        .or(followers::account_id.eq(account.map_or(0, |account| account.0)));
+    let theirs = followers::table.filter(followers::actor_id.eq(actor.0)).filter(either);
+    Ok(diesel::delete(theirs).execute(connection).await? > 0)
 }

@@ -63,7 +63,7 @@ pub fn reply(at: &str, url: &str) -> NewPost {
 pub async fn store(app: &TestApp, handle: &str, posts: &[NewPost]) {
     let account = app.account(handle).await;
     let import = app.app.store.begin_import(account.id, &[], Format::HugoBundle, Utc::now()).await.unwrap();
-    app.app.store.ingest(account.id, posts, Some(import), Utc::now()).await.unwrap();
+    app.app.store.ingest(account.id, posts, Some(import), None, Utc::now()).await.unwrap();
 }
 
 /// Levels of arrays and objects inside each other.

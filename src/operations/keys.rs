@@ -1,8 +1,10 @@
 //! New keys for an account.
 
-use super::announcements::Announcer;
+use super::announcements::{Announcer, public_keys};
+use super::proofs::Prover;
 use super::{App, Error, blocking};
 use crate::domain::account::Account;
+use crate::federation::courier::Sender;
 use crate::federation::keys::RSA_KEY_ID;
 use crate::store;
 use crate::store::keys::{KeyOwner, KeyRow};
@@ -23,7 +25,14 @@ pub async fn rotate(app: &App, account: &Account, compromised: bool, now: DateTi
     let new = blocking(move || vault.make_pairs(number)).await??;
     let signed_by = old.iter().find(|row| row.kind == "rsa").map_or(RSA_KEY_ID, |row| row.key_id.as_str());
     let kept: Vec<KeyRow> = old.iter().filter(|row| row.kind == "ed25519" && !compromised).cloned().collect();
-    let announcer = Announcer::between(app, account, if compromised { &new } else { &old }, &new, &kept, now)?;
+    let prover = match new.iter().find(|row| row.kind == "ed25519").filter(|_| compromised) {
+        Some(row) => Prover::by(Sender {
+            key_id: format!("{}#{}", account.urls().actor(), row.key_id),
+            key: app.vault.private_key(row)?,
+        }),
+        None => app.prover(account).await?,
+    };
+    let announcer = Announcer::with(prover, public_keys(&new, &kept), now)?;
     let told = announcer.update_actor(account);
     let done = app.store.rotate_keys(account.id, &new, !compromised, (&told, signed_by), now).await;
     done.map_err(|error| match error {

@@ -25,6 +25,7 @@ mod prepare;
 pub mod preview;
 pub mod private;
 pub mod profile;
+pub mod proofs;
 pub mod report;
 mod reread;
 mod target;

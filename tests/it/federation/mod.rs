@@ -1,9 +1,11 @@
 //! What leaves for other servers, and what is given to those that ask with a signature.
 
 mod actors;
+mod authorized;
 mod courier;
 mod fetch;
 mod guard;
+mod proofs;
 
 use crate::support::Reply;
 use everpost::federation::client::{Client, Lookup, Options};

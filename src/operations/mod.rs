@@ -7,6 +7,7 @@ pub mod accounts;
 mod audiences;
 mod copies;
 pub mod domains;
+pub mod errands;
 pub mod fields;
 mod gaps;
 pub mod imports;
@@ -19,13 +20,14 @@ mod prepare;
 pub mod preview;
 pub mod private;
 pub mod profile;
+pub mod receive;
 pub mod report;
 mod reread;
 mod target;
 pub mod verify;
 
 use crate::domain::account::Account;
-use crate::federation::actors::Actors;
+use crate::federation::actors::{self, Actors};
 use crate::federation::client::Client;
 use crate::federation::courier::{Courier, Sender};
 use crate::federation::keys::{self, Vault};
@@ -71,6 +73,9 @@ pub enum Error {
     /// A media file.
     #[error(transparent)]
     Media(#[from] crate::media::Error),
+    /// Another server cannot be asked now; trying again later may help.
+    #[error("{0}")]
+    Later(String),
     /// A part of the program stopped in the middle.
     #[error("an inner task failed: {0}")]
     Task(String),
@@ -89,6 +94,19 @@ impl From<store::Error> for Error {
 /// Run blocking work off the request path.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await.map_err(|e| Error::Task(e.to_string()))
+}
+
+impl From<actors::Error> for Error {
+    fn from(error: actors::Error) -> Error {
+        match error {
+            actors::Error::Gone(_) | actors::Error::Unknown(_) => Error::NotFound(error.to_string()),
+            actors::Error::Later(why) => Error::Later(why),
+            actors::Error::Inner(cause) => Error::Store(match &*cause {
+                store::Error::Unavailable(why) => store::Error::Unavailable(why.clone()),
+                other => store::Error::Database(other.to_string()),
+            }),
+        }
+    }
 }
 
 impl From<senders::Error> for Error {

@@ -27,6 +27,8 @@ pub struct PublicKeys {
     pub rsa: Option<(String, String)>,
     /// Key id (a fragment) and Multikey.
     pub ed25519: Option<(String, String)>,
+    /// The same of Ed25519 keys that are retired, for proofs that were made with them.
+    pub earlier: Vec<(String, String)>,
 }
 
 /// How much of a Note's replies stands inside the Note.
@@ -134,6 +136,18 @@ pub fn create(post: &Post, account: &Account, now: DateTime<Utc>) -> Create {
         cc: note.cc.clone(),
         object: note,
     }
+}
+
+/// Where a post was before and where it is now, as a Move of it (FEP-1580); `None` where its source does not say.
+pub fn moved(post: &Post, account: &Account) -> Option<Value> {
+    let old = post.object_id.as_ref().filter(|_| post.object_id_stated)?;
+    let mut moved = json!({ "type": "Move" });
+    if let Some(actor) = &account.source_actor {
+        moved["actor"] = json!(actor);
+    }
+    moved["origin"] = json!(old);
+    moved["target"] = json!(account.urls().note(post.id));
+    Some(moved)
 }
 
 /// A boost as an Announce.
@@ -452,5 +466,5 @@ fn public_key(actor: &str, keys: &PublicKeys) -> Value {
 
 fn multikeys(actor: &str, keys: &PublicKeys) -> Vec<Value> {
     let multikey = |(id, public): &(String, String)| json!({ "id": format!("{actor}#{id}"), "type": "Multikey", "controller": actor, "publicKeyMultibase": public });
-    keys.ed25519.iter().map(multikey).collect()
+    keys.ed25519.iter().chain(&keys.earlier).map(multikey).collect()
 }

@@ -15,6 +15,7 @@ pub mod files;
 pub mod images;
 pub mod inbox;
 pub mod limits;
+pub mod moved;
 pub mod pages;
 pub mod requests;
 pub mod respond;
@@ -84,9 +85,11 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(object("/users/{handle}/{which:followers|following}", collections::people))
         .service(object("/users/{handle}/collections/{which:featured|tags}", collections::featured))
         .service(object("/users/{handle}/contexts/{id}", collections::context))
+        .service(object("/users/{handle}/migration.json", moved::collection))
         // Pages, which answer ActivityPub in place.
         .service(get("/", pages::home))
         .service(get("/@{handle}", activitypub::account))
+        .service(get("/@{handle}/moved", moved::page))
         .service(negotiated("/@{handle}/{id}", activitypub::post))
         .service(negotiated("/tags/{tag}", pages::tag))
         // Files.

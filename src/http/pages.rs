@@ -159,14 +159,15 @@ pub(super) async fn previews(data: &Data, request: &HttpRequest) -> Result<Vec<A
     Ok(accounts.iter().filter(|account| opened(account)).map(|account| account.id).collect())
 }
 
-enum Seen {
+/// What a visitor gets who asks for an account.
+pub(super) enum Seen {
     Account(Arc<Account>),
     Answer(HttpResponse),
 }
 
 /// The account as this visitor may see it. A draft opens to who has its preview token: the link is exchanged for a
 /// cookie at once, so that the token does not stay in the address.
-async fn find(data: &Data, here: &Here, handle: &str, request: &HttpRequest) -> Result<Seen, Error> {
+pub(super) async fn find(data: &Data, here: &Here, handle: &str, request: &HttpRequest) -> Result<Seen, Error> {
     let nobody = || Error::not_found("There is no such account here.");
     let parsed = Handle::parse(handle).map_err(|_| nobody())?;
     let account = here.find_account(data, &parsed).await?.ok_or_else(nobody)?;
@@ -211,7 +212,7 @@ fn same(given: &str, token: &str) -> bool {
 }
 
 /// A draft's pages are nobody's to keep; what a live account shows does not change by itself.
-fn guarded(document: Document, account: &Account) -> Document {
+pub(super) fn guarded(document: Document, account: &Account) -> Document {
     if account.state == AccountState::Draft { document.private() } else { document.kept(None) }
 }
 
@@ -221,7 +222,7 @@ fn latest<'a>(account: &Account, posts: impl Iterator<Item = &'a Post>) -> DateT
 }
 
 /// The place in a list that `max_id` and `min_id` name.
-fn cursor(request: &HttpRequest) -> Result<Cursor, Error> {
+pub(super) fn cursor(request: &HttpRequest) -> Result<Cursor, Error> {
     let parameters = query(request);
     let given = |wanted: &str| {
         let value = parameters.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
@@ -258,7 +259,7 @@ async fn views(data: &Data, account: &Account, page: &Page) -> Result<Vec<EntryV
     Ok(page.entries.iter().map(view).collect())
 }
 
-fn rendered(page: &impl Template) -> Result<String, Error> {
+pub(super) fn rendered(page: &impl Template) -> Result<String, Error> {
     page.render().map_err(|error| {
         tracing::error!(%error, "a page could not be rendered");
         Error::internal()

@@ -4,7 +4,7 @@
 //! Time is a parameter. Start with `ingest.rs`.
 
 pub mod accounts;
-mod announcements;
+pub mod announcements;
 mod audiences;
 mod block_lists;
 pub mod blocks;
@@ -16,7 +16,9 @@ pub mod followers;
 mod gaps;
 pub mod imports;
 pub mod ingest;
+pub mod keys;
 pub mod media;
+pub mod moves;
 mod pipeline;
 mod planned;
 pub mod posts;
@@ -36,7 +38,7 @@ use crate::domain::account::Account;
 use crate::federation::actors::{self, Actors};
 use crate::federation::client::Client;
 use crate::federation::courier::{Courier, Sender};
-use crate::federation::keys::{self, Vault};
+use crate::federation::keys::{self as key_pairs, Vault};
 use crate::federation::senders::{self, Senders};
 use crate::media::MediaStore;
 use crate::store::{self, Store};
@@ -75,7 +77,7 @@ pub enum Error {
     Store(store::Error),
     /// A key.
     #[error(transparent)]
-    Keys(#[from] keys::Error),
+    Keys(#[from] key_pairs::Error),
     /// A media file.
     #[error(transparent)]
     Media(#[from] crate::media::Error),

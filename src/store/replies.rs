@@ -137,7 +137,8 @@ impl Store {
         let unblocked = diesel::dsl::sql::<Bool>(
             "NOT EXISTS (SELECT FROM blocks WHERE (blocks.account_id IS NULL OR blocks.account_id = \
                 (SELECT account_id FROM posts WHERE posts.id = replies.post_id)) AND CASE kind WHEN 'actor' \
-                THEN target = remote_actors.uri ELSE split_part(remote_actors.host, ':', 1) = target \
+                THEN target = remote_actors.uri WHEN 'address' THEN target = lower(remote_actors.handle) \
+                ELSE split_part(remote_actors.host, ':', 1) = target \
                 OR right(split_part(remote_actors.host, ':', 1), length(target) + 1) = '.' || target END)",
         );
         let rows: Vec<(Row, remote::Row)> = replies::table

@@ -1,6 +1,7 @@
-//! Actors, Notes and Creates at their ids, and in place at their pages; inboxes.
+//! Actors, Notes and Creates at their ids, and in place at their pages.
 
 use super::Data;
+use super::collections;
 use super::error::Error;
 use super::extract::{Here, number, wants_activitypub};
 use super::pages;
@@ -10,7 +11,6 @@ use crate::activitystreams::render::{self, Replies};
 use crate::domain::account::{Account, AccountState, Handle};
 use crate::domain::ids::PostId;
 use crate::domain::post::{Boost, Post, Stored, Tombstone};
-use crate::domain::thread;
 use crate::operations::announcements::public_keys;
 use crate::store::keys::KeyOwner;
 use actix_web::http::StatusCode;
@@ -69,8 +69,9 @@ pub async fn post(
         (Stored::Withdrawn(Tombstone { withdrawn, .. }), _) => return gone(&account, withdrawn),
     };
     expose(&data, &here, &account, &unseen(&post), now).await?;
-    let below = thread::below(&places, post.id);
-    let replies = Replies::Inline { direct: &below.direct, more: !below.further.is_empty() };
+    let below = collections::below(&data, &account, &post, &places).await?;
+    let (direct, more) = below.first();
+    let replies = Replies::Inline { direct, more };
     let mut note = render::note(&post, &account, replies, now);
     note.context_terms = Some(context::note());
     let changed = render::changed(&post, &account, now);
@@ -141,11 +142,6 @@ pub async fn server_actor(data: Data, here: Here, request: HttpRequest) -> Resul
     }
     let actor = render::server_actor(&here.urls(), &keys);
     Ok(Document::json(ACTIVITY_JSON, &actor, OBJECT_AGE).respond(&request, now))
-}
-
-/// Every inbox, until deliveries are taken: come back later. The body is read and dropped.
-pub async fn inbox(_here: Here) -> Result<HttpResponse, Error> {
-    Err(Error::inbox_closed())
 }
 
 /// What stands at an account's URL for other servers.

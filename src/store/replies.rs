@@ -3,7 +3,7 @@
 use super::reactions::discount;
 use super::received::hash;
 use super::schema::{echoes, remote_actors, replies};
-use super::{Error, Store, remote};
+use super::{Error, Store, changes, remote};
 use crate::domain::echo::{Echo, Reply};
 use crate::domain::ids::{AccountId, PostId, RemoteActorId};
 use crate::domain::remote::KnownActor;
@@ -12,7 +12,7 @@ use crate::text::SafeHtml;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Bytea, Nullable, SmallInt, Text, Timestamptz};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use std::collections::HashMap;
 
 /// A reply that came.
@@ -113,6 +113,22 @@ impl Store {
         let found = replies::table.filter(replies::uri.eq(uri)).select(replies::actor_id);
         let found: Option<i64> = found.first(&mut self.connection().await?).await.optional()?;
         Ok(found.map(RemoteActorId))
+    }
+
+    /// Delete a reply that its own host does not show to everyone any more; whether there was one.
+    pub async fn delete_reply(&self, uri: &str, now: DateTime<Utc>) -> Result<bool, Error> {
+        let mut connection = self.connection().await?;
+        connection
+            .transaction(async |connection| {
+                let its = replies::table.filter(replies::uri.eq(uri));
+                let gone: Vec<i64> = diesel::delete(its).returning(replies::post_id).get_results(connection).await?;
+                forget(connection, &gone, now).await?;
+                if !gone.is_empty() {
+                    changes::tell(connection).await?;
+                }
+                Ok(!gone.is_empty())
+            })
+            .await
     }
 
     /// The replies below these posts, in order of time, at most `limit`. Whom the owner or the server blocks is left out.

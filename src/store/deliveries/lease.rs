@@ -167,11 +167,11 @@ impl Store {
 /// Note the hosts that something was enqueued for, so that they are looked at; how many were read.
 async fn take_in(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> Result<i64, Error> {
     let taken: Id = diesel::sql_query(
-        "WITH some AS (SELECT id FROM delivery_wakes ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED), \
-         taken AS (DELETE FROM delivery_wakes USING some WHERE delivery_wakes.id = some.id RETURNING host), \
+        "WITH told AS (SELECT id FROM delivery_wakes ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED), \
+         taken AS (DELETE FROM delivery_wakes USING told WHERE delivery_wakes.id = told.id RETURNING host), \
          noted AS (\
              INSERT INTO delivery_hosts (host, standing, look_at) \
-             SELECT host, 'new', $1 FROM (SELECT DISTINCT host FROM taken ORDER BY host) AS told \
+             SELECT host, 'new', $1 FROM (SELECT DISTINCT host FROM taken ORDER BY host) AS hosts \
              ON CONFLICT (host) DO UPDATE SET look_at = greatest(\
                  least(delivery_hosts.look_at, excluded.look_at), delivery_hosts.paused_until)) \
          SELECT count(*) AS id FROM taken",

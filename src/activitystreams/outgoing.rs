@@ -199,6 +199,7 @@ mod tests {
             attachments: Vec::new(),
             details: Details::default(),
             quoted: None,
+            echo: Default::default(),
             changed: at("2026-01-01T00:00:00Z"),
             exposed: None,
         }

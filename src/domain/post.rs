@@ -1,6 +1,7 @@
 //! A post of ours, which anyone may read: public or unlisted, there is no other kind.
 
 use super::details::Details;
+use super::echo::Echo;
 use super::ids::{AccountId, ContextId, PostId};
 use super::source::{DateOrigin, Format, MediaKind, Remark, SourceAudience, SourceKey};
 use super::told::MediaTold;
@@ -153,6 +154,8 @@ pub struct Post {
     pub details: Details,
     /// The post of the same account that it quotes, as long as that one stands.
     pub quoted: Option<PostId>,
+    /// What others did with it since it stands here.
+    pub echo: Echo,
     /// When its row last changed.
     pub changed: DateTime<Utc>,
     /// When it first answered under a name that is for ever.

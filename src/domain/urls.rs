@@ -79,6 +79,36 @@ fn host_of(authority: &str) -> &str {
     }
 }
 
+/// What a URL of our scheme names. Whether its host is ours and it is there, the URL does not tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// `https://host`, without a trailing slash.
+    pub base: String,
+    /// Whose it is.
+    pub handle: Handle,
+    /// Which post of theirs; `None`: themselves.
+    pub post: Option<PostId>,
+}
+
+impl Named {
+    /// Read an account's or a post's URL, be it the id, the page or the activity that made it. `None` for every other one.
+    pub fn read(url: &str) -> Option<Named> {
+        let (scheme, rest) = url.split_once("://").filter(|(scheme, _)| matches!(*scheme, "https" | "http"))?;
+        let (authority, path) = rest.split_once('/')?;
+        let (handle, post) = match path.split('/').collect::<Vec<_>>()[..] {
+            ["users", handle] => (handle, None),
+            ["users", handle, "statuses", id] | ["users", handle, "statuses", id, "activity"] => (handle, Some(id)),
+            [page] => (page.strip_prefix('@')?, None),
+            [page, id] => (page.strip_prefix('@')?, Some(id)),
+            _ => return None,
+        };
+        let number = |id: &str| id.parse().ok().filter(|number: &i64| *number >= 0 && number.to_string() == id);
+        let post = post.map(|id| number(id).map(PostId).ok_or(())).transpose().ok()?;
+        let handle = Handle::parse(handle).ok().filter(|parsed| parsed.as_str() == handle)?;
+        Some(Named { base: format!("{scheme}://{authority}"), handle, post })
+    }
+}
+
 /// Whether a host (with or without port) is a name or address of this machine alone.
 pub fn is_loopback(authority: &str) -> bool {
     let host = host_of(authority);
@@ -148,6 +178,38 @@ mod tests {
         for name in ["example.org", "localhost.example.org", "10.0.0.1", "[fe80::1]"] {
             assert!(!is_loopback(name), "{name}");
         }
+    }
+
+    #[test]
+    fn a_url_of_ours_tells_whose_it_is_and_which_post() {
+        let base = "https://a.example:8443";
+        let urls = DomainUrls::new(base).account(&Handle::parse("ann").unwrap());
+        let named = |post: Option<i64>| {
+            let handle = Handle::parse("ann").unwrap();
+            Some(Named { base: base.to_owned(), handle, post: post.map(PostId) })
+        };
+        for url in [urls.actor(), urls.profile()] {
+            assert_eq!(Named::read(&url), named(None), "{url}");
+        }
+        for url in [urls.note(PostId(7)), urls.page(PostId(7)), urls.under_note(PostId(7), "activity")] {
+            assert_eq!(Named::read(&url), named(Some(7)), "{url}");
+        }
+        let others = [
+            "",
+            "/",
+            "/inbox",
+            "/users/ann/outbox",
+            "/users/ann/statuses/7/likes",
+            "/users/ann/statuses/07",
+            "/@",
+            "/users/Ann",
+            "/@ann/x",
+            "/users/ann#x",
+        ];
+        for path in others {
+            assert_eq!(Named::read(&format!("{base}{path}")), None, "{path}");
+        }
+        assert_eq!(Named::read("acct:ann@a.example"), None);
     }
 
     #[test]

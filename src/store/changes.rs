@@ -6,7 +6,8 @@
 use super::{Error, Store};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use futures::{StreamExt, stream};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio_postgres::AsyncMessage;
 
 /// The channel of what URLs answer, in this database alone.
@@ -18,6 +19,9 @@ pub(super) const DELIVERIES: &str = "everpost_deliveries";
 const PULSE: Duration = Duration::from_secs(5);
 /// Wait before another try to connect: the first, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// Shortest time between two tellings of what comes in floods.
+const GENTLE: Duration = Duration::from_secs(1);
 
 /// What a listener hears.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +44,44 @@ pub(super) async fn notify(connection: &mut AsyncPgConnection, channel: &str) ->
     Ok(connection.batch_execute(&format!("NOTIFY {channel}")).await?)
 }
 
+/// When what comes in floods was last told of, and whether more of it waits to be told.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Gentle(Arc<Mutex<(Option<Instant>, bool)>>);
+
 impl Store {
+    /// Tell of something that comes in floods, as likes do, after its transaction: at once, and of what follows within a
+    /// second together at its end. A process that ends meanwhile leaves others with answers of three minutes at most.
+    pub(super) async fn tell_gently(&self) {
+        let wait = {
+            let mut state = self.gentle.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if state.1 {
+                return;
+            }
+            let wait = state.0.and_then(|last| GENTLE.checked_sub(last.elapsed())).unwrap_or_default();
+            *state = (state.0.filter(|_| !wait.is_zero()).or_else(|| Some(Instant::now())), !wait.is_zero());
+            wait
+        };
+        if wait.is_zero() {
+            return self.tell_now().await;
+        }
+        let store = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            *store.gentle.0.lock().unwrap_or_else(PoisonError::into_inner) = (Some(Instant::now()), false);
+            store.tell_now().await;
+        });
+    }
+
+    async fn tell_now(&self) {
+        let told = match self.connection().await {
+            Ok(mut connection) => tell(&mut connection).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = told {
+            tracing::info!(%error, "a change could not be told of; answers in memory are older than it for a while");
+        }
+    }
+
     /// Listen for changes on a connection of its own, for ever: a lost connection is made anew.
     pub async fn listen(&self, heard: impl Fn(Heard)) {
         self.listen_to(CHANNEL, heard).await;

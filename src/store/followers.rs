@@ -1,5 +1,6 @@
 //! Who follows our accounts, and who has asked to.
 
+use super::remote::lower;
 use super::schema::{followers, remote_actors};
 use super::{Error, Store, changes, deliveries, remote};
 use crate::domain::delivery::Outgoing;
@@ -41,34 +42,10 @@ impl Store {
         answer: Option<&Outgoing>,
         now: DateTime<Utc>,
     ) -> Result<(), Error> {
-        let accepted = (state == FollowState::Accepted).then_some(now);
         let mut connection = self.connection().await?;
         connection
             .transaction(async |connection| {
-                let values = (
-                    followers::account_id.eq(follow.account.0),
-                    followers::actor_id.eq(follow.actor.0),
-                    followers::state.eq(state.as_str()),
-                    followers::follow_uri.eq(follow.uri),
-                    followers::follow.eq(follow.json),
-                    followers::created_at.eq(now),
-                    followers::accepted_at.eq(accepted),
-                );
-                let kept = diesel::insert_into(followers::table)
-                    .values(values)
-                    .on_conflict((followers::account_id, followers::actor_id))
-                    .do_update()
-                    .set((
-                        followers::follow_uri.eq(excluded(followers::follow_uri)),
-                        followers::follow.eq(excluded(followers::follow)),
-                    ));
-                kept.execute(connection).await?;
-                if accepted.is_some() {
-                    accept(connection, follow.account, follow.actor, now).await?;
-                }
-                if let Some(answer) = answer {
-                    deliveries::enqueue(connection, follow.account, answer, now).await?;
-                }
+                keep(connection, follow, state, answer, now).await?;
                 changes::tell(connection).await
             })
             .await
@@ -106,10 +83,7 @@ impl Store {
         let mut connection = self.connection().await?;
         connection
             .transaction(async |connection| {
-                let theirs = followers::table
-                    .filter(followers::account_id.eq(account.0))
-                    .filter(followers::actor_id.eq(actor.0));
-                let found = diesel::delete(theirs).execute(connection).await? > 0;
+                let found = forget(connection, account, actor).await?;
                 if let (true, Some(answer)) = (found, answer) {
                     deliveries::enqueue(connection, account, answer, now).await?;
                 }
@@ -167,6 +141,27 @@ impl Store {
         rows.into_iter().map(follower).collect()
     }
 
+    /// Those who have this id, or go by this `user@domain`, whatever its case: three at most.
+    pub async fn find_followers_named(&self, account: AccountId, who: &str) -> Result<Vec<Follower>, Error> {
+        let goes_by = remote_actors::handle.is_not_null().and(lower(remote_actors::handle).eq(who.to_lowercase()));
+        let rows: Vec<Row> = followers::table
+            .inner_join(remote_actors::table)
+            .filter(followers::account_id.eq(account.0))
+            .filter(remote_actors::uri.eq(who).or(goes_by.assume_not_null()))
+            .order(followers::actor_id)
+            .limit(3)
+            .select((
+                remote::Row::as_select(),
+                followers::state,
+                followers::follow_uri,
+                followers::follow,
+                followers::created_at,
+            ))
+            .load(&mut self.connection().await?)
+            .await?;
+        rows.into_iter().map(follower).collect()
+    }
+
     /// How many are in this state.
     pub async fn count_followers(&self, account: AccountId, state: FollowState) -> Result<u64, Error> {
         let theirs =
@@ -188,4 +183,65 @@ async fn accept(
         .filter(followers::state.eq(FollowState::Requested.as_str()));
     let accepted = (followers::state.eq(FollowState::Accepted.as_str()), followers::accepted_at.eq(now));
     Ok(diesel::update(theirs).set(accepted).execute(connection).await? > 0)
+}
+
+/// Keep a Follow in this state and enqueue the answer to it, on a connection that is inside a transaction.
+pub(super) async fn keep(
+    connection: &mut AsyncPgConnection,
+    follow: &Follow<'_>,
+    state: FollowState,
+    answer: Option<&Outgoing>,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let accepted = (state == FollowState::Accepted).then_some(now);
+    let values = (
+        followers::account_id.eq(follow.account.0),
+        followers::actor_id.eq(follow.actor.0),
+        followers::state.eq(state.as_str()),
+        followers::follow_uri.eq(follow.uri),
+        followers::follow.eq(follow.json),
+        followers::created_at.eq(now),
+        followers::accepted_at.eq(accepted),
+    );
+    let kept = diesel::insert_into(followers::table)
+        .values(values)
+        .on_conflict((followers::account_id, followers::actor_id))
+        .do_update()
+        .set((
+            followers::follow_uri.eq(excluded(followers::follow_uri)),
+            followers::follow.eq(excluded(followers::follow)),
+        ));
+    kept.execute(connection).await?;
+    if accepted.is_some() {
+        accept(connection, follow.account, follow.actor, now).await?;
+    }
+    if let Some(answer) = answer {
+        deliveries::enqueue(connection, follow.account, answer, now).await?;
+    }
+    Ok(())
+}
+
+/// Forget that an actor follows or has asked to; whether there was anything.
+pub(super) async fn forget(
+    connection: &mut AsyncPgConnection,
+    account: AccountId,
+    actor: RemoteActorId,
+) -> Result<bool, Error> {
+    let theirs = followers::table.filter(followers::account_id.eq(account.0)).filter(followers::actor_id.eq(actor.0));
+    Ok(diesel::delete(theirs).execute(connection).await? > 0)
+}
+
+/// Forget a Follow that its actor takes back, by its id or by whom it is of; whether there was one.
+pub(super) async fn undo(
+    connection: &mut AsyncPgConnection,
+    actor: RemoteActorId,
+    uri: Option<&str>,
+    account: Option<AccountId>,
+) -> Result<bool, Error> {
+    let either = followers::follow_uri
+        .eq(uri.unwrap_or_default())
+        .and(uri.is_some().into_sql::<diesel::sql_types::Bool>())
+        .or(followers::account_id.eq(account.map_or(0, |account| account.0)));
+    let theirs = followers::table.filter(followers::actor_id.eq(actor.0)).filter(either);
+    Ok(diesel::delete(theirs).execute(connection).await? > 0)
 }

@@ -5,12 +5,14 @@
 //! Start with `posts.rs`; writing an archive is `ingest/`.
 
 pub mod accounts;
+pub mod announcements;
 pub mod archive;
 pub mod blocks;
 pub mod changes;
 pub mod deliveries;
 mod details;
 pub mod domains;
+pub mod errands;
 pub mod followers;
 pub mod imports;
 pub mod ingest;
@@ -21,10 +23,15 @@ mod migrate;
 pub mod posts;
 pub mod private;
 pub mod profiles;
+pub mod reactions;
+pub mod received;
 pub mod remote;
+pub mod replies;
+pub mod reports;
 mod schema;
 mod threads;
 mod together;
+pub mod tokens;
 
 use diesel::ConnectionError;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
@@ -105,6 +112,7 @@ pub struct Store {
     pool: Pool<AsyncPgConnection>,
     place: Place,
     wishes: tokio::sync::mpsc::Sender<together::Wish>,
+    gentle: changes::Gentle,
 }
 
 /// Where the database is, and how a connection to it is protected.
@@ -156,7 +164,7 @@ impl Store {
             .build()
             .map_err(|e| Error::Unavailable(e.to_string()))?;
         let wishes = together::start(&pool);
-        Ok(Store { pool, place, wishes })
+        Ok(Store { pool, place, wishes, gentle: changes::Gentle::default() })
     }
 
     /// Bring the tables up to this version. Blocking; safe when several processes start at once.

@@ -235,6 +235,7 @@ diesel::table! {
         object_uri -> Text,
         body -> Text,
         created_at -> Timestamptz,
+        signed_by -> Nullable<Text>,
     }
 }
 
@@ -297,6 +298,99 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    tokens (id) {
+        id -> Int8,
+        account_id -> Nullable<Int8>,
+        name -> Text,
+        scopes -> Array<Text>,
+        sha256 -> Bytea,
+        created_at -> Timestamptz,
+        used_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    received (hash) {
+        hash -> Bytea,
+        received_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    reactions (id) {
+        id -> Int8,
+        post_id -> Int8,
+        actor_id -> Int8,
+        kind -> Text,
+        mark -> Text,
+        emoji -> Nullable<Text>,
+        activity_uri -> Nullable<Text>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    replies (id) {
+        id -> Int8,
+        post_id -> Int8,
+        actor_id -> Int8,
+        uri -> Text,
+        answers_uri -> Text,
+        depth -> Int2,
+        page -> Nullable<Text>,
+        content_html -> Text,
+        warning -> Nullable<Text>,
+        language -> Nullable<Text>,
+        published_at -> Timestamptz,
+        updated_at -> Nullable<Timestamptz>,
+        received_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    echoes (post_id) {
+        post_id -> Int8,
+        likes -> Int8,
+        boosts -> Int8,
+        emoji -> Int8,
+        replies -> Int8,
+        changed_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    reports (id) {
+        id -> Int8,
+        account_id -> Int8,
+        actor_id -> Int8,
+        objects -> Array<Text>,
+        content -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    unknown_activities (kind) {
+        kind -> Text,
+        total -> Int8,
+        last_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    errands (id) {
+        id -> Int8,
+        kind -> Text,
+        url -> Text,
+        host -> Text,
+        cause -> Text,
+        attempts -> Int4,
+        due_at -> Timestamptz,
+        leased_until -> Nullable<Timestamptz>,
+    }
+}
+
 diesel::joinable!(accounts -> domains (domain_id));
 diesel::joinable!(imports -> accounts (account_id));
 diesel::joinable!(posts -> accounts (account_id));
@@ -308,6 +402,9 @@ diesel::joinable!(followers -> accounts (account_id));
 diesel::joinable!(followers -> remote_actors (actor_id));
 diesel::joinable!(activities -> accounts (account_id));
 diesel::joinable!(deliveries -> activities (activity_id));
+diesel::joinable!(replies -> remote_actors (actor_id));
+diesel::joinable!(reports -> remote_actors (actor_id));
+diesel::joinable!(echoes -> posts (post_id));
 diesel::allow_tables_to_appear_in_same_query!(
     accounts,
     activities,
@@ -316,6 +413,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     contexts,
     deliveries,
     domains,
+    echoes,
     followers,
     imports,
     keys,
@@ -323,6 +421,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     post_revisions,
     post_sources,
     posts,
+    reactions,
     remote_actors,
+    replies,
+    reports,
     revision_media
 );

@@ -5,7 +5,8 @@
 
 use super::listing::listed_posts;
 use super::posts::{AttachmentRow, Relations, Row, entry, list_files, list_referred, tombstone};
-use super::schema::{attachments, posts};
+use super::replies::list_echoes;
+use super::schema::{attachments, echoes, posts};
 use super::{Connection, Error, Store};
 use crate::domain::ids::{AccountId, PostId};
 use crate::domain::post::Stored;
@@ -114,21 +115,25 @@ async fn read(connection: &mut Connection, ids: &[i64]) -> Result<HashMap<i64, R
         .filter(other.field(posts::context_id).eq(posts::context_id).and(other.field(posts::id).ne(posts::id)))
         .filter(other.field(posts::withdrawn_at).is_null().and(other.field(posts::listed)));
     let files = attachments::table.filter(attachments::post_id.eq(posts::id));
-    let rows: Vec<(Row, bool, bool, bool)> = posts::table
+    let echo = echoes::table.filter(echoes::post_id.eq(posts::id));
+    let rows: Vec<(Row, bool, bool, bool, bool)> = posts::table
         .filter(posts::id.eq_any(ids))
-        .select((Row::as_select(), exists(stands), exists(company), exists(files)))
+        .select((Row::as_select(), exists(stands), exists(company), exists(files), exists(echo)))
         .load(connection)
         .await?;
-    let with_files: Vec<i64> = rows.iter().filter(|(.., has_files)| *has_files).map(|(row, ..)| row.id).collect();
+    let with_files: Vec<i64> = rows.iter().filter(|(.., has_files, _)| *has_files).map(|(row, ..)| row.id).collect();
     let mut files = match with_files.is_empty() {
         true => Vec::new(),
         false => list_files(connection, &with_files).await?,
     };
-    let shared: Vec<i64> = rows.iter().filter(|(_, _, company, _)| *company).map(|(row, ..)| row.context_id).collect();
+    let shared: Vec<i64> = rows.iter().filter(|(_, _, company, ..)| *company).map(|(row, ..)| row.context_id).collect();
     let places = if shared.is_empty() { HashMap::new() } else { list_places(connection, &shared).await? };
+    let answered: Vec<i64> = rows.iter().filter(|(.., has_echo)| *has_echo).map(|(row, ..)| row.id).collect();
+    let echoes = if answered.is_empty() { HashMap::new() } else { list_echoes(connection, &answered).await? };
     let (rows, known): (Vec<Row>, Vec<(bool, bool)>) =
-        rows.into_iter().map(|(row, stands, company, _)| (row, (stands, company))).unzip();
-    let mut relations = Relations { referred: list_referred(connection, &rows).await?, ..Relations::default() };
+        rows.into_iter().map(|(row, stands, company, ..)| (row, (stands, company))).unzip();
+    let referred = list_referred(connection, &rows).await?;
+    let mut relations = Relations { referred, echoes, ..Relations::default() };
     let mut found = HashMap::with_capacity(rows.len());
     for (row, (stands, has_company)) in rows.into_iter().zip(known) {
         let id = row.id;

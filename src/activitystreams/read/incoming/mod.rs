@@ -321,15 +321,15 @@ fn id_of(value: &Value) -> Option<String> {
         .or_else(|| text(value.get("id")))
         .or_else(|| text(value.get("@id")))
         .or_else(|| text(value.get("href")))
-        .filter(bearable)
+        .filter(|id| bearable(id))
 }
 
 /// The id of an object itself.
 fn own_id(value: &Value) -> Option<String> {
-    text(value.get("id")).or_else(|| text(value.get("@id"))).filter(bearable)
+    text(value.get("id")).or_else(|| text(value.get("@id"))).filter(|id| bearable(id))
 }
 
-fn bearable(id: &String) -> bool {
+fn bearable(id: &str) -> bool {
     id.len() <= LONGEST_ID && !id.contains(char::is_control)
 }
 

@@ -1,0 +1,204 @@
+//! What comes into inboxes: each activity once, and its effect in the transaction that remembers it.
+//!
+//! Must never judge: whether somebody may do what they say is decided before. Start with [`Store::receive`].
+
+use super::followers::{self, Follow};
+use super::reactions::{self, NewReaction, Undo};
+use super::replies::{self, NewReply};
+use super::schema::{received, remote_actors};
+use super::{Error, Store, changes, deliveries, errands, reports};
+use crate::domain::delivery::Outgoing;
+use crate::domain::echo::Errand;
+use crate::domain::follower::FollowState;
+use crate::domain::ids::{AccountId, RemoteActorId};
+use crate::domain::remote::KnownActor;
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Timestamptz};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+
+/// How long an activity is remembered. A signature lives 13 hours at most, its servers try for a week.
+pub const REMEMBERED: TimeDelta = TimeDelta::days(14);
+/// Rows that are forgotten in one transaction.
+const FORGOTTEN_AT_ONCE: i64 = 10_000;
+
+/// What an activity changes.
+#[derive(Debug)]
+pub enum Effect<'a> {
+    /// Nothing; it is remembered all the same.
+    Nothing,
+    /// Somebody follows, and is accepted or waits; the answer is sent.
+    Follow {
+        /// The Follow.
+        follow: Follow<'a>,
+        /// What becomes of it.
+        state: FollowState,
+        /// What is said to it.
+        answer: Option<&'a Outgoing>,
+    },
+    /// Somebody may not follow, and does no longer if they did; the answer is sent.
+    Refuse {
+        /// Whom they wanted to follow.
+        account: AccountId,
+        /// What is said to it.
+        answer: &'a Outgoing,
+    },
+    /// Somebody blocks an account and so does not follow it any more.
+    Leave(AccountId),
+    /// Somebody takes back what they did.
+    Undo(&'a Undo<'a>),
+    /// Somebody reacts to a post.
+    React(&'a NewReaction<'a>),
+    /// Somebody answers a post, or changed their answer.
+    Reply(&'a NewReply<'a>),
+    /// Somebody deleted an object of theirs, by its id.
+    Delete(&'a str),
+    /// Somebody is gone with all that is theirs.
+    Vanish,
+    /// Somebody reports an account to its owner.
+    Report {
+        /// Whose owner is told.
+        account: AccountId,
+        /// What it is about.
+        objects: &'a [String],
+        /// Why.
+        content: &'a str,
+    },
+    /// Something of a type that we do not know.
+    Unknown(&'a str),
+    /// Something has to be fetched first.
+    Fetch(&'a Errand),
+}
+
+/// What came of an activity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It changed something.
+    Changed,
+    /// There was nothing to change.
+    Unchanged,
+    /// It came before.
+    Before,
+    /// Its actor is not stored any more.
+    ActorGone,
+}
+
+impl Store {
+    /// Take an activity in: remember it and do what it says, as one change. `id` is its id, where it has one; what has none
+    /// is not remembered, and has to be something that can be done twice.
+    pub async fn receive(
+        &self,
+        actor: &KnownActor,
+        id: Option<&str>,
+        effect: &Effect<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<Taken, Error> {
+        let hash = id.map(|id| hash("activity", &actor.told.uri, id));
+        let mut connection = self.connection().await?;
+        if let Effect::React(reaction) = effect {
+            let taken = reactions::react(&mut connection, hash.as_deref(), actor.id, reaction, now).await?;
+            drop(connection);
+            if taken == Taken::Changed {
+                self.tell_gently().await;
+            }
+            return Ok(taken);
+        }
+        let taken = connection
+            .transaction(async |connection| {
+                let stored = remote_actors::table.find(actor.id.0).select(remote_actors::id).for_key_share();
+                if stored.first::<i64>(connection).await.optional()?.is_none() {
+                    return Ok(Taken::ActorGone);
+                }
+                if let Some(hash) = hash
+                    && !remember(connection, &hash, now).await?
+                {
+                    return Ok(Taken::Before);
+                }
+                let changed = apply(connection, actor, effect, now).await?;
+                if changed && !matches!(effect, Effect::Reply(_) | Effect::Fetch(_) | Effect::Unknown(_)) {
+                    changes::tell(connection).await?;
+                }
+                Ok::<Taken, Error>(if changed { Taken::Changed } else { Taken::Unchanged })
+            })
+            .await?;
+        drop(connection);
+        if taken == Taken::Changed && matches!(effect, Effect::Reply(_)) {
+            self.tell_gently().await;
+        }
+        Ok(taken)
+    }
+
+    /// Forget activities that came so long ago that nobody sends them again; how many. At most some thousands at once.
+    pub async fn forget_received(&self, now: DateTime<Utc>) -> Result<usize, Error> {
+        let old = "DELETE FROM received WHERE hash IN (SELECT hash FROM received WHERE received_at < $1 LIMIT $2)";
+        let old = diesel::sql_query(old).bind::<Timestamptz, _>(now - REMEMBERED).bind::<BigInt, _>(FORGOTTEN_AT_ONCE);
+        Ok(old.execute(&mut self.connection().await?).await?)
+    }
+}
+
+/// What is remembered of an activity or an object: of which sort, whose, its id.
+pub(super) fn hash(sort: &str, actor: &str, id: &str) -> Vec<u8> {
+    openssl::sha::sha256(format!("{sort}\n{actor}\n{id}").as_bytes()).to_vec()
+}
+
+/// Whether this is the first time.
+async fn remember(connection: &mut AsyncPgConnection, hash: &[u8], now: DateTime<Utc>) -> Result<bool, Error> {
+    let values = (received::hash.eq(hash), received::received_at.eq(now));
+    let new = diesel::insert_into(received::table).values(values).on_conflict_do_nothing();
+    Ok(new.execute(connection).await? > 0)
+}
+
+/// Do what it says; whether that changed anything.
+async fn apply(
+    connection: &mut AsyncPgConnection,
+    actor: &KnownActor,
+    effect: &Effect<'_>,
+    now: DateTime<Utc>,
+) -> Result<bool, Error> {
+    match effect {
+        Effect::Nothing | Effect::React(_) => Ok(false),
+        Effect::Follow { follow, state, answer } => {
+            followers::keep(connection, follow, *state, *answer, now).await?;
+            Ok(true)
+        }
+        Effect::Refuse { account, answer } => {
+            let followed = followers::forget(connection, *account, actor.id).await?;
+            deliveries::enqueue(connection, *account, answer, now).await?;
+            Ok(followed)
+        }
+        Effect::Leave(account) => followers::forget(connection, *account, actor.id).await,
+        Effect::Undo(undo) => undo_all(connection, actor.id, undo, now).await,
+        Effect::Reply(reply) => replies::keep(connection, actor, reply, now).await,
+        Effect::Delete(uri) => {
+            // So that it is not taken in when it comes later than this, or from an errand under way.
+            remember(connection, &hash("deleted", &actor.told.uri, uri), now).await?;
+            errands::drop_reply(connection, uri).await?;
+            replies::delete(connection, actor.id, uri, now).await
+        }
+        Effect::Vanish => {
+            reactions::delete_all(connection, actor.id, now).await?;
+            replies::delete_all(connection, actor.id, now).await?;
+            diesel::delete(remote_actors::table.find(actor.id.0)).execute(connection).await?;
+            Ok(true)
+        }
+        Effect::Report { account, objects, content } => {
+            reports::insert(connection, *account, actor.id, objects, content, now).await?;
+            Ok(false)
+        }
+        Effect::Unknown(kind) => reports::count_unknown(connection, kind, now).await.map(|()| false),
+        Effect::Fetch(errand) => errands::enqueue(connection, errand, now).await,
+    }
+}
+
+async fn undo_all(
+    connection: &mut AsyncPgConnection,
+    actor: RemoteActorId,
+    undo: &Undo<'_>,
+    now: DateTime<Utc>,
+) -> Result<bool, Error> {
+    let followed = match undo.may_be_follow() {
+        true => followers::undo(connection, actor, undo.id, undo.account).await?,
+        false => false,
+    };
+    Ok(reactions::undo(connection, actor, undo, now).await? || followed)
+}

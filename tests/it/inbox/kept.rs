@@ -1,0 +1,245 @@
+//! What the store keeps of what came in: each once, counted, and gone with its author.
+
+use super::{FIRST, SECOND, app_with_posts};
+use crate::support::{TestApp, status_id};
+use chrono::{DateTime, TimeDelta, Utc};
+use everpost::domain::echo::{Errand, ErrandKind, ReactionKind, Reply};
+use everpost::domain::ids::PostId;
+use everpost::domain::remote::{KnownActor, RemoteActor};
+use everpost::store::reactions::{NewReaction, Undo};
+use everpost::store::received::{Effect, REMEMBERED, Taken};
+use everpost::store::replies::NewReply;
+use everpost::text::SafeHtml;
+
+async fn actor(app: &TestApp, name: &str) -> KnownActor {
+    let uri = format!("https://far.example/users/{name}");
+    let told = RemoteActor { inbox: format!("{uri}/inbox"), uri, ..RemoteActor::default() };
+    app.app.store.keep_remote_actor(&told, Utc::now()).await.unwrap()
+}
+
+fn reply<'a>(uri: &'a str, content: &'a SafeHtml, post: PostId) -> NewReply<'a> {
+    let published = "2024-02-01T00:00:00Z".parse().unwrap();
+    let answers = "https://kept.example/users/ann/statuses/1";
+    NewReply {
+        post,
+        depth: 1,
+        uri,
+        answers,
+        page: None,
+        content,
+        warning: None,
+        language: None,
+        published,
+        updated: None,
+    }
+}
+
+/// What does not agree: a post, and its numbers as they are kept and as they are counted.
+const DISAGREEING: &str = "SELECT concat_ws(' ', id, coalesce(e.likes, 0), l, coalesce(e.boosts, 0), b, coalesce(e.emoji, 0), m, coalesce(e.replies, 0), r) \
+    FROM (SELECT id, (SELECT count(*) FROM reactions WHERE post_id = p.id AND kind = 'like') l, \
+        (SELECT count(*) FROM reactions WHERE post_id = p.id AND kind = 'boost') b, \
+        (SELECT count(*) FROM reactions WHERE post_id = p.id AND kind = 'emoji') m, \
+        (SELECT count(*) FROM replies WHERE post_id = p.id) r FROM posts p) c \
+    LEFT JOIN echoes e ON e.post_id = c.id WHERE (coalesce(e.likes, 0), coalesce(e.boosts, 0), coalesce(e.emoji, 0), coalesce(e.replies, 0)) <> (l, b, m, r)";
+
+#[tokio::test]
+async fn numbers_agree_with_what_is_kept_whatever_comes_and_goes() {
+    let app = app_with_posts().await;
+    let store = &app.app.store;
+    let posts = [PostId(status_id(FIRST)), PostId(status_id(SECOND))];
+    let content = SafeHtml::sanitise("<p>Hello</p>");
+    let mut state = 7_u64;
+    let mut below = |limit: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) % limit
+    };
+    for n in 0..300 {
+        let who = actor(&app, ["bob", "cat", "dan"][below(3) as usize]).await;
+        let post = posts[below(2) as usize];
+        let kind = [ReactionKind::Like, ReactionKind::Boost, ReactionKind::Emoji][below(3) as usize];
+        let emoji = [None, Some("🎉"), Some("🦊")][below(3) as usize];
+        let uri = format!("{}/replies/{}", who.told.uri, below(9));
+        let id = format!("{}/{n}", who.told.uri);
+        let reaction = NewReaction { post, kind, emoji, uri: Some(&id) };
+        let undo = Undo { kind: Some(kind), post: Some(post), emoji, ..Undo::default() };
+        let reply = reply(&uri, &content, post);
+        let effect = match below(12) {
+            0..=4 => Effect::React(&reaction),
+            5..=6 => Effect::Undo(&undo),
+            7..=8 => Effect::Reply(&reply),
+            9..=10 => Effect::Delete(&uri),
+            _ => Effect::Vanish,
+        };
+        store.receive(&who, Some(&id), &effect, Utc::now()).await.unwrap();
+        assert_eq!(app.database.texts(DISAGREEING), Vec::<String>::new(), "after {n}: {effect:?}");
+    }
+    assert!(app.database.number("SELECT count(*) FROM received") > 200);
+}
+
+#[tokio::test]
+async fn an_activity_takes_effect_once_until_nobody_sends_it_any_more() {
+    let app = app_with_posts().await;
+    let (store, now) = (&app.app.store, Utc::now());
+    let bob = actor(&app, "bob").await;
+    let post = PostId(status_id(FIRST));
+    let like = Effect::React(&NewReaction { post, kind: ReactionKind::Like, emoji: None, uri: None });
+    let take = async |id: Option<&'static str>, effect: &Effect<'_>, now: DateTime<Utc>| {
+        store.receive(&bob, id, effect, now).await.unwrap()
+    };
+    assert_eq!(take(Some("a"), &like, now).await, Taken::Changed);
+    assert_eq!(take(Some("a"), &like, now).await, Taken::Before);
+    assert_eq!(take(Some("b"), &like, now).await, Taken::Unchanged, "another activity says the same");
+    assert_eq!(take(Some("c"), &Effect::Nothing, now).await, Taken::Unchanged);
+    assert_eq!(take(Some("c"), &Effect::Vanish, now).await, Taken::Before);
+    assert_eq!(take(None, &like, now).await, Taken::Unchanged, "what has no id is not remembered");
+    store.forget_received(now + REMEMBERED).await.unwrap();
+    assert_eq!(take(Some("c"), &Effect::Nothing, now).await, Taken::Before);
+    assert_eq!(store.forget_received(now + REMEMBERED + TimeDelta::seconds(1)).await.unwrap(), 3);
+    assert_eq!(take(Some("c"), &Effect::Nothing, now).await, Taken::Unchanged);
+}
+
+#[tokio::test]
+async fn whoever_is_gone_leaves_nothing_and_comes_in_no_more_under_the_old_number() {
+    let app = app_with_posts().await;
+    let (store, now) = (&app.app.store, Utc::now());
+    let (bob, cat) = (actor(&app, "bob").await, actor(&app, "cat").await);
+    let post = PostId(status_id(FIRST));
+    let content = SafeHtml::sanitise("<p>Hello</p>");
+    for who in [&bob, &cat] {
+        let uri = format!("{}/1", who.told.uri);
+        for effect in [
+            Effect::React(&NewReaction { post, kind: ReactionKind::Boost, emoji: None, uri: None }),
+            Effect::Reply(&reply(&uri, &content, post)),
+            Effect::Report { account: app.account("ann").await.id, objects: &[], content: "spam" },
+        ] {
+            store.receive(who, None, &effect, now).await.unwrap();
+        }
+    }
+    assert_eq!(store.receive(&bob, None, &Effect::Vanish, now).await.unwrap(), Taken::Changed);
+    for table in ["reactions", "replies", "reports", "remote_actors"] {
+        assert_eq!(app.database.number(&format!("SELECT count(*) FROM {table}")), 1, "{table}: cat's stays");
+    }
+    let like = Effect::React(&NewReaction { post, kind: ReactionKind::Like, emoji: None, uri: None });
+    for effect in [like, Effect::Nothing, Effect::Reply(&reply("x", &content, post))] {
+        assert_eq!(store.receive(&bob, Some("x"), &effect, now).await.unwrap(), Taken::ActorGone);
+    }
+}
+
+#[tokio::test]
+async fn a_reply_is_kept_once_replaced_by_a_newer_one_of_the_same_author_and_never_after_its_deletion() {
+    let app = app_with_posts().await;
+    let (store, now) = (&app.app.store, Utc::now());
+    let (bob, cat) = (actor(&app, "bob").await, actor(&app, "cat").await);
+    let post = PostId(status_id(FIRST));
+    let text = |html: &str| SafeHtml::sanitise(html);
+    let (first, second) = (text("<p>One</p>"), text("<p>Two</p>"));
+    let uri = "https://far.example/notes/1";
+    let told = |content| reply(uri, content, post);
+    let at = |hours| Some(told(&first).published + TimeDelta::hours(hours));
+    let take = async |who: &KnownActor, reply: NewReply<'_>| {
+        store.receive(who, None, &Effect::Reply(&reply), now).await.unwrap()
+    };
+    let shown =
+        async || store.list_replies(&[post], 9).await.unwrap().iter().map(|r| r.content.to_plain()).collect::<Vec<_>>();
+    assert_eq!(take(&bob, told(&first)).await, Taken::Changed);
+    assert_eq!(take(&bob, told(&second)).await, Taken::Unchanged, "it does not say that it was changed");
+    assert_eq!(take(&cat, NewReply { updated: at(9), ..told(&second) }).await, Taken::Unchanged, "it is not hers");
+    assert_eq!(take(&bob, NewReply { updated: at(2), ..told(&second) }).await, Taken::Changed);
+    assert_eq!(
+        take(&bob, NewReply { updated: at(1), ..told(&first) }).await,
+        Taken::Unchanged,
+        "an older change comes late"
+    );
+    assert_eq!(shown().await, ["Two"]);
+    assert_eq!(store.receive(&cat, None, &Effect::Delete(uri), now).await.unwrap(), Taken::Unchanged);
+    assert_eq!(store.receive(&bob, None, &Effect::Delete(uri), now).await.unwrap(), Taken::Changed);
+    assert_eq!(take(&bob, told(&first)).await, Taken::Unchanged, "deleted is deleted");
+    assert_eq!(shown().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_is_kept_below_a_post_is_bounded_and_goes_with_the_post() {
+    let app = app_with_posts().await;
+    let (store, now) = (&app.app.store, Utc::now());
+    let bob = actor(&app, "bob").await;
+    let post = PostId(status_id(FIRST));
+    let content = SafeHtml::sanitise("<p>Hello</p>");
+    app.database.execute(&format!(
+        "INSERT INTO echoes (post_id, replies, changed_at) VALUES ({post}, {}, now())",
+        Reply::MOST - 1
+    ));
+    let take = async |uri: &'static str| {
+        store.receive(&bob, None, &Effect::Reply(&reply(uri, &content, post)), now).await.unwrap()
+    };
+    assert_eq!(take("https://far.example/notes/1").await, Taken::Changed);
+    assert_eq!(take("https://far.example/notes/2").await, Taken::Unchanged);
+    for n in 0..50 {
+        let emoji = n.to_string();
+        let reaction = NewReaction { post, kind: ReactionKind::Emoji, emoji: Some(&emoji), uri: None };
+        store.receive(&bob, None, &Effect::React(&reaction), now).await.unwrap();
+    }
+    assert_eq!(app.database.number("SELECT count(*) FROM reactions"), 20);
+    store.withdraw_post(app.account("ann").await.id, post, None, now).await.unwrap();
+    for table in ["reactions", "replies", "echoes"] {
+        assert_eq!(app.database.number(&format!("SELECT count(*) FROM {table}")), 0, "{table}");
+    }
+    assert_eq!(take("https://far.example/notes/1").await, Taken::Unchanged);
+    let like = Effect::React(&NewReaction { post, kind: ReactionKind::Like, emoji: None, uri: None });
+    assert_eq!(store.receive(&bob, None, &like, now).await.unwrap(), Taken::Unchanged);
+}
+
+#[tokio::test]
+async fn replies_of_whom_the_server_or_the_owner_blocks_are_not_listed() {
+    use everpost::domain::block::BlockTarget;
+    let app = app_with_posts().await;
+    let (store, now) = (&app.app.store, Utc::now());
+    let (bob, ann) = (actor(&app, "bob").await, app.account("ann").await.id);
+    let post = PostId(status_id(FIRST));
+    let content = SafeHtml::sanitise("<p>Hello</p>");
+    store
+        .receive(&bob, None, &Effect::Reply(&reply("https://far.example/notes/1", &content, post)), now)
+        .await
+        .unwrap();
+    let listed = async || store.list_replies(&[post], 9).await.unwrap().len();
+    let domain = |name: &str| BlockTarget::Domain(name.to_owned());
+    for (account, target, left) in [
+        (None, domain("far.example"), 0),
+        (Some(ann), domain("example"), 0),
+        (None, BlockTarget::Actor(bob.told.uri.clone()), 0),
+        (None, domain("ar.example"), 1),
+    ] {
+        store.insert_block(account, &target, "", now).await.unwrap();
+        assert_eq!(listed().await, left, "{target:?}");
+        store.delete_block(account, &target).await.unwrap();
+    }
+    assert_eq!(listed().await, 1);
+}
+
+#[tokio::test]
+async fn an_errand_is_leased_by_one_at_a_time_and_too_many_are_not_taken() {
+    let app = app_with_posts().await;
+    let (store, now) = (&app.app.store, Utc::now());
+    let bob = actor(&app, "bob").await;
+    let want = async |url: String, cause: &str| {
+        let errand = Errand { kind: ErrandKind::Reply, url, cause: cause.to_owned() };
+        store.receive(&bob, None, &Effect::Fetch(&errand), now).await.unwrap()
+    };
+    assert_eq!(want("https://a.example/1".to_owned(), "far.example").await, Taken::Changed);
+    assert_eq!(want("https://a.example/1".to_owned(), "far.example").await, Taken::Unchanged, "it waits already");
+    let minutes = |minutes| now + TimeDelta::minutes(minutes);
+    let lease = async |at| store.lease_errands(9, at, at + TimeDelta::minutes(5)).await.unwrap();
+    let leased = lease(now).await;
+    assert_eq!(leased[0].errand.url, "https://a.example/1");
+    assert_eq!(lease(minutes(4)).await, []);
+    assert_eq!(lease(minutes(5)).await.len(), 1, "its worker died");
+    store.postpone_errand(&leased[0], minutes(60)).await.unwrap();
+    assert_eq!(lease(minutes(59)).await, []);
+    let again = lease(minutes(60)).await;
+    assert_eq!(again[0].attempts, 1);
+    store.finish_errand(&again[0]).await.unwrap();
+    for n in 0..201 {
+        want(format!("https://b.example/{n}"), &format!("{n}.example")).await;
+        want(format!("https://{n}.example/"), "far.example").await;
+    }
+    assert_eq!(store.count_errands().await.unwrap(), 400, "200 for one host, 200 because of one");
+}

@@ -4,6 +4,7 @@
 
 // Floor 0.
 pub mod domain;
+pub mod metrics;
 pub mod text;
 // Floor 1.
 pub mod activitystreams;
@@ -12,6 +13,8 @@ pub mod store;
 // Floor 2.
 pub mod federation;
 pub mod import;
+// Floor 3.
+pub mod delivery;
 // Floor 4.
 pub mod operations;
 // Floor 5.

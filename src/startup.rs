@@ -1,6 +1,7 @@
-//! Wires the parts: database, media, keys, domain; runs the server until it is told to stop.
+//! Wires the parts: database, media, keys, domain; runs the server, or a worker, until it is told to stop.
 
 use crate::config::{self, Settings};
+use crate::delivery::{self, Queue};
 use crate::domain::urls::DomainUrls;
 use crate::federation::client::{self, Client};
 use crate::federation::keys::Vault;
@@ -16,8 +17,10 @@ use sd_notify::NotifyState;
 use std::io::IsTerminal;
 use std::net::TcpListener;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 /// Everything that a command needs. Holds the private database; when it goes, that may stop.
 #[derive(Debug)]
@@ -138,13 +141,7 @@ const CERTIFICATE_LOOK: Duration = Duration::from_secs(2);
 /// Run the server until SIGINT or SIGTERM; what is under way is answered first, the database goes last.
 /// Tells systemd, where it is the one that started us, when requests can be served and when not.
 pub async fn serve(settings: &Settings) -> anyhow::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut stop = Box::pin(async move {
-        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
-        tracing::info!("stopping");
-        tell(&[NotifyState::Stopping]);
-    });
+    let stopped = stop_signal()?;
     let bind = settings.server.bind;
     let listener = TcpListener::bind(bind).with_context(|| {
         format!("cannot listen on {bind}: stop what listens there, or choose another address with server.bind")
@@ -152,7 +149,7 @@ pub async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let tls = settings.server.tls.as_ref().map(|(cert, key)| Certificate::read(cert, key)).transpose()?;
     let started = tokio::select! {
         started = open(settings) => started?,
-        () = &mut stop => return Ok(()),
+        () = until(stopped.clone()) => return Ok(()),
     };
     if let Some(notice) = &started.notice {
         tracing::warn!("{notice}");
@@ -167,12 +164,15 @@ pub async fn serve(settings: &Settings) -> anyhow::Result<()> {
         cache_bytes: u64::from(settings.cache.size_mib) << 20,
         log_all_requests: settings.log.all_requests,
         tls,
+        metrics_token: settings.server.metrics_token_file.as_deref().map(http::metrics::Token::read).transpose()?,
     };
     let errands = tokio::spawn(do_errands(started.app.clone()));
+    let sending = tokio::spawn(queue(&started.app).run(until(stopped.clone())));
     tell(&[NotifyState::Ready]);
-    http::serve(started.app, web, listener, started.urls.authority(), stop).await?;
+    http::serve(started.app, web, listener, started.urls.authority(), until(stopped)).await?;
     // Whatever is under way is leased, and done anew by the next process.
     errands.abort();
+    sending.await.context("deliveries broke off")?;
     reloading.abort();
     started.database.close().await?;
     alive.inspect(tokio::task::JoinHandle::abort);
@@ -193,6 +193,58 @@ async fn do_errands(app: App) {
             tracing::info!(%error, "what has to be fetched from other servers waits for the database");
         }
     }
+}
+
+/// Deliver until SIGINT or SIGTERM, beside a server on this or another machine; what is under way is finished first.
+pub async fn work(settings: &Settings) -> anyhow::Result<()> {
+    let stopped = stop_signal()?;
+    let started = tokio::select! {
+        started = open(settings) => started?,
+        () = until(stopped.clone()) => return Ok(()),
+    };
+    if let Some(notice) = &started.notice {
+        tracing::warn!("{notice}");
+    }
+    let alive = sd_notify::watchdog_enabled().map(|period| tokio::spawn(feed_watchdog(period)));
+    tell(&[NotifyState::Ready]);
+    tracing::info!(url = started.urls.base(), "delivering");
+    queue(&started.app).run(until(stopped)).await;
+    started.database.close().await?;
+    alive.inspect(tokio::task::JoinHandle::abort);
+    Ok(())
+}
+
+/// What is to be sent, as this process sends it.
+fn queue(app: &App) -> Queue {
+    Queue {
+        store: app.store.clone(),
+        courier: app.courier.clone(),
+        actors: app.actors.clone(),
+        metrics: app.metrics.clone(),
+        clock: Arc::new(Utc::now),
+        options: delivery::Options::default(),
+    }
+}
+
+/// Becomes true with SIGINT or SIGTERM.
+fn stop_signal() -> anyhow::Result<watch::Receiver<bool>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let (sender, receiver) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+        tracing::info!("stopping");
+        tell(&[NotifyState::Stopping]);
+        // Who no longer listens has stopped.
+        let _ = sender.send(true);
+    });
+    Ok(receiver)
+}
+
+/// Resolves once the signal is there.
+async fn until(mut stopped: watch::Receiver<bool>) {
+    // Nobody drops the sender before it has told; a stop would be the right answer to that too.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 /// Reads the certificate again when its files change, and on SIGHUP. On a terminal SIGHUP means that the terminal is gone,

@@ -16,6 +16,7 @@ mod output;
 mod posts;
 mod private;
 mod profile;
+mod queue;
 mod report;
 mod tokens;
 mod verify;
@@ -51,6 +52,8 @@ pub struct Cli {
 enum Command {
     /// Run the server until Ctrl-C
     Serve,
+    /// Deliver what is in the queue until Ctrl-C, beside the server, which does so too
+    Worker,
     /// Bring the database's tables up to this version
     Migrate,
     /// Import archives; running it again changes nothing
@@ -76,6 +79,9 @@ enum Command {
     /// The host names that this server answers for
     #[command(subcommand)]
     Domain(domains::Command),
+    /// What is to be sent to other servers, and how they take it
+    #[command(subcommand)]
+    Queue(queue::Command),
     /// Check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -185,6 +191,8 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
 async fn command(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve => startup::serve(&settings).await?,
+        Command::Worker => startup::work(&settings).await?,
+        Command::Queue(command) => command.run(&open(&settings).await?).await?,
         Command::Migrate => migrate(&settings).await?,
         Command::Config(ConfigCommand::Check(flag)) => check(&settings, flag.json)?,
         Command::Import(import) => return import.run(&open(&settings).await?, settings.import).await,
@@ -248,7 +256,7 @@ fn parse_handle(text: &str) -> anyhow::Result<crate::domain::account::Handle> {
 /// The log goes to standard error. A server says what it does; a command is quiet unless something is wrong.
 fn start_log(command: &Command, json: bool) {
     let usual = match command {
-        Command::Serve | Command::Supervise { .. } => "info,actix_server=warn",
+        Command::Serve | Command::Worker | Command::Supervise { .. } => "info,actix_server=warn",
         _ => "warn",
     };
     let filter = config::log_filter().unwrap_or_else(|| usual.to_owned());

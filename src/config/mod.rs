@@ -140,6 +140,7 @@ pub fn effective(settings: &Settings) -> Vec<(&'static str, String)> {
         ("server.trusted_proxies", blocks(&settings.server.trusted_proxies)),
         ("server.tls_cert", tls(|tls| &tls.0).unwrap_or_default()),
         ("server.tls_key", tls(|tls| &tls.1).unwrap_or_default()),
+        ("server.metrics_token_file", settings.server.metrics_token_file.as_ref().map(path).unwrap_or_default()),
         ("storage.data_dir", path(&settings.storage.data_dir)),
         (
             "storage.media",
@@ -380,7 +381,14 @@ fn settings(entries: &BTreeMap<String, Entry>) -> Result<Settings, Error> {
         value => Err(bad(key, &value, &format!("it takes {first} or {second}"))),
     };
     Ok(Settings {
-        server: Server { bind, public_url, contact: text("server.contact"), trusted_proxies, tls },
+        server: Server {
+            bind,
+            public_url,
+            contact: text("server.contact"),
+            trusted_proxies,
+            tls,
+            metrics_token_file: path("server.metrics_token_file"),
+        },
         storage: Storage { data_dir, media },
         media: limits,
         database: Database { url, pool_size },

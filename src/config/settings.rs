@@ -42,6 +42,8 @@ pub struct Server {
     pub trusted_proxies: Vec<IpNet>,
     /// The certificate chain and the private key, as PEM files, with which the server speaks https itself.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// The file that holds the token with which figures are read from other machines.
+    pub metrics_token_file: Option<PathBuf>,
 }
 
 /// `storage.*`.

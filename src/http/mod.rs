@@ -15,6 +15,7 @@ pub mod files;
 pub mod images;
 pub mod inbox;
 pub mod limits;
+pub mod metrics;
 pub mod moved;
 pub mod pages;
 pub mod requests;
@@ -54,6 +55,8 @@ pub struct Settings {
     pub log_all_requests: bool,
     /// The certificate with which the server speaks https itself.
     pub tls: Option<tls::Certificate>,
+    /// What opens the figures to other machines.
+    pub metrics_token: Option<metrics::Token>,
 }
 
 /// Every route on one page. The URLs follow Mastodon's scheme and are for ever.
@@ -68,6 +71,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         // The process and what it stands on.
         .service(get("/healthz", wellknown::healthz))
         .service(get("/readyz", wellknown::readyz))
+        .service(get("/metrics", metrics::metrics))
         // Discovery.
         .service(get("/.well-known/webfinger", wellknown::webfinger))
         .service(get("/.well-known/host-meta", wellknown::host_meta))
@@ -223,6 +227,7 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let store = app.store.clone();
+    let (figures, known) = (web::Data::new(app.metrics.clone()), web::Data::new(metrics::Known::default()));
     let config = crate::federation::configure(app, authority).await.map_err(std::io::Error::other)?;
     let cache = web::Data::new(Cache::new(settings.cache_bytes));
     let limits = web::Data::new(limits::Limits::default());
@@ -238,6 +243,8 @@ pub async fn serve(
             .app_data(web::Data::new(settings.clone()))
             .app_data(cache.clone())
             .app_data(limits.clone())
+            .app_data(figures.clone())
+            .app_data(known.clone())
             .configure(routes)
     });
     let server = match tls {

@@ -4,6 +4,7 @@
 //! what went wrong. Must never log an address of a visitor, a query (previews carry a token there), a header or a body.
 
 use super::{Settings, extract};
+use crate::metrics::Metrics;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
@@ -44,6 +45,9 @@ pub async fn around(
         response.headers_mut().insert(HEADER, value);
     }
     let status = response.status();
+    if let Some(metrics) = response.request().app_data::<web::Data<Metrics>>() {
+        metrics.answered(status.as_u16(), begun.elapsed());
+    }
     let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     if status.is_server_error() {
         span.in_scope(|| tracing::warn!(status = status.as_u16(), milliseconds, "a request failed"));

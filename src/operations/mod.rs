@@ -41,6 +41,7 @@ use crate::federation::courier::{Courier, Sender};
 use crate::federation::keys::{self as key_pairs, Vault};
 use crate::federation::senders::{self, Senders};
 use crate::media::MediaStore;
+use crate::metrics::Metrics;
 use crate::store::{self, Store};
 
 /// The handles that an operation needs.
@@ -58,6 +59,8 @@ pub struct App {
     pub courier: Courier,
     /// The actors of other servers.
     pub actors: Actors,
+    /// Where what happens is counted.
+    pub metrics: Metrics,
 }
 
 /// Why an operation did not happen.
@@ -132,7 +135,7 @@ impl App {
     pub fn new(store: Store, media: MediaStore, vault: Vault, private: private::Files, client: Client) -> App {
         let (courier, senders) = (Courier::new(client), Senders::new(store.clone(), vault.clone()));
         let actors = Actors::new(store.clone(), courier.clone(), senders);
-        App { store, media, vault, private, courier, actors }
+        App { store, media, vault, private, courier, actors, metrics: Metrics::default() }
     }
 
     /// The server actor of the first domain, which signs what no account signs.

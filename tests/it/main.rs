@@ -9,6 +9,7 @@ mod cache;
 mod cli;
 mod collections;
 mod crash;
+mod delivery;
 mod discovery;
 mod doctor;
 mod federation;

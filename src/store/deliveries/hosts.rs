@@ -44,6 +44,12 @@ struct Group {
 }
 
 #[derive(QueryableByName)]
+struct Known {
+    #[diesel(sql_type = Bool)]
+    known: bool,
+}
+
+#[derive(QueryableByName)]
 struct Listed {
     #[diesel(embed)]
     host: HostRow,
@@ -122,6 +128,15 @@ impl Store {
             Ok(HostFigures { waiting: count(row.waiting), host: DeliveryHost::try_from(row.host)?, next })
         };
         rows.into_iter().map(figures).collect()
+    }
+
+    /// Whether something was ever sent to a host, or is to be.
+    pub async fn knows_delivery_host(&self, host: &str) -> Result<bool, Error> {
+        let known = "SELECT EXISTS (SELECT 1 FROM delivery_hosts WHERE host = $1) \
+            OR EXISTS (SELECT 1 FROM deliveries WHERE host = $1 AND state = 'waiting') AS known";
+        let known: Known =
+            diesel::sql_query(known).bind::<Text, _>(host).get_result(&mut self.connection().await?).await?;
+        Ok(known.known)
     }
 
     /// Have everything wait from now on, in every process; whether it did not before. What is being sent is finished.

@@ -12,13 +12,17 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{BoxedSqlQuery, SqlQuery};
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Timestamptz};
-use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use std::collections::{HashMap, HashSet};
 
 /// Hosts that are taken in at once from those which something was enqueued for.
 const INTAKE: i64 = 5000;
 /// Wait before a host is looked at again whose due deliveries all wait for earlier ones about the same object.
 const BEHIND: TimeDelta = TimeDelta::seconds(60);
+
+/// Has the planner walk down the indexes in their order. By itself it takes every host to have as much waiting as any other,
+/// and reads and sorts all of it to find the first four: 726 ms instead of 2 for 32 hosts among a million rows.
+const STRAIGHT: &str = "SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off; SET LOCAL jit = off";
 
 /// Makes leases end, with the condition between the two; the hosts are told to the workers.
 const FREE: &str =
@@ -112,6 +116,7 @@ impl Store {
         while take_in(&mut connection, now).await? == INTAKE {}
         let leased = connection
             .transaction(async |connection| {
+                connection.batch_execute(STRAIGHT).await?;
                 let hosts = choose(connection, lanes, now).await?;
                 if hosts.is_empty() {
                     return Ok::<_, Error>(Vec::new());
@@ -167,11 +172,11 @@ impl Store {
 /// Note the hosts that something was enqueued for, so that they are looked at; how many were read.
 async fn take_in(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> Result<i64, Error> {
     let taken: Id = diesel::sql_query(
-        "WITH some AS (SELECT id FROM delivery_wakes ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED), \
-         taken AS (DELETE FROM delivery_wakes USING some WHERE delivery_wakes.id = some.id RETURNING host), \
+        "WITH told AS (SELECT id FROM delivery_wakes ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED), \
+         taken AS (DELETE FROM delivery_wakes USING told WHERE delivery_wakes.id = told.id RETURNING host), \
          noted AS (\
              INSERT INTO delivery_hosts (host, standing, look_at) \
-             SELECT host, 'new', $1 FROM (SELECT DISTINCT host FROM taken ORDER BY host) AS told \
+             SELECT host, 'new', $1 FROM (SELECT DISTINCT host FROM taken ORDER BY host) AS hosts \
              ON CONFLICT (host) DO UPDATE SET look_at = greatest(\
                  least(delivery_hosts.look_at, excluded.look_at), delivery_hosts.paused_until)) \
          SELECT count(*) AS id FROM taken",
@@ -228,15 +233,15 @@ async fn take(
     }
     let (names, most): (Vec<_>, Vec<_>) = wanted.into_iter().unzip();
     let due: Vec<Due> = diesel::sql_query(
-        "SELECT picked.id, wanted.host FROM unnest($1, $2) WITH ORDINALITY AS wanted (host, most, place) \
+        "SELECT picked.id, wanted.host FROM unnest($1, $2) AS wanted (host, most) \
          CROSS JOIN LATERAL (\
-             SELECT d.id, d.due_at FROM deliveries AS d \
+             SELECT d.id FROM deliveries AS d \
              WHERE d.host = wanted.host AND d.state = 'waiting' AND d.leased_by IS NULL AND d.due_at <= $3 \
                AND d.id = (SELECT min(e.id) FROM deliveries AS e WHERE e.line = d.line AND e.state = 'waiting') \
              ORDER BY d.due_at, d.id \
              LIMIT greatest(0, wanted.most - (\
                  SELECT count(*) FROM deliveries AS f WHERE f.host = wanted.host AND f.leased_by IS NOT NULL))\
-         ) AS picked ORDER BY wanted.place, picked.due_at, picked.id",
+         ) AS picked",
     )
     .bind::<Array<Text>, _>(names)
     .bind::<Array<Integer>, _>(most)
@@ -265,7 +270,7 @@ async fn take(
          SELECT mine.id, account_id, kind, body, mine.inbox, mine.host, attempts, created_at, \
              EXISTS (SELECT 1 FROM parked_inboxes WHERE parked_inboxes.inbox = mine.inbox) AS parked, \
              ARRAY(SELECT uri FROM remote_actors WHERE remote_actors.inbox = mine.inbox LIMIT 10) AS actors \
-         FROM mine JOIN activities ON activities.id = activity_id ORDER BY mine.id",
+         FROM mine JOIN activities ON activities.id = activity_id",
     )
     .bind::<BigInt, _>(worker)
     .bind::<Timestamptz, _>(until)

@@ -167,12 +167,16 @@ impl Place {
         Ok(rows.into_iter().map(|row| row.t).collect())
     }
 
-    fn connect(&self) -> Result<diesel::PgConnection, String> {
+    /// The database's URL, while it runs.
+    pub fn url(&self) -> String {
         let folder = self.socket_dir();
         let encode = |byte: &u8| format!("%{byte:02X}");
         let host: String = folder.to_str().unwrap().as_bytes().iter().map(encode).collect();
-        let url = format!("postgres://everpost@{host}:5432/everpost");
-        diesel::Connection::establish(&url).map_err(|e: diesel::ConnectionError| e.to_string())
+        format!("postgres://everpost@{host}:5432/everpost")
+    }
+
+    fn connect(&self) -> Result<diesel::PgConnection, String> {
+        diesel::Connection::establish(&self.url()).map_err(|e: diesel::ConnectionError| e.to_string())
     }
 
     /// The supervisors of this place.

@@ -1,0 +1,304 @@
+//! One worker at work: what it has leased, what is under way, and what came of it and is not yet written down.
+
+use super::policy::{self, Attempt};
+use super::{BREATH, LEASE, POLL, Queue};
+use crate::domain::account::AccountState;
+use crate::domain::delivery::{DeliveryHost, DeliveryState, Leased, Obstacle, Settlement, Standing};
+use crate::domain::ids::AccountId;
+use crate::federation::courier::Sender;
+use crate::federation::senders;
+use crate::store::Error;
+use crate::store::deliveries::Lanes;
+use chrono::{DateTime, Utc};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::{Id, JoinSet};
+use tokio::time::{Instant, timeout_at};
+
+/// A worker and everything that it has.
+pub(super) struct Round<'a> {
+    queue: &'a Queue,
+    /// Its number among all that ever were.
+    worker: i64,
+    /// Leased and not begun.
+    pending: Vec<Leased>,
+    /// What is being sent, by the task that does it.
+    begun: HashMap<Id, Leased>,
+    sending: JoinSet<(Attempt, Duration)>,
+    /// What ended and is not written down.
+    ended: Vec<(Leased, Verdict)>,
+}
+
+/// What came of a delivery that was leased.
+enum Verdict {
+    /// It was tried.
+    Tried(Attempt),
+    /// It was not, and is not going to be.
+    Untried(DeliveryState, &'static str),
+}
+
+/// Who says something, as far as sending it needs to know.
+struct Speaker {
+    state: AccountState,
+    sender: Result<Arc<Sender>, String>,
+}
+
+impl<'a> Round<'a> {
+    pub fn new(queue: &'a Queue) -> Round<'a> {
+        Round {
+            queue,
+            worker: i64::from_ne_bytes(random()),
+            pending: Vec::new(),
+            begun: HashMap::new(),
+            sending: JoinSet::new(),
+            ended: Vec::new(),
+        }
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        (self.queue.clock)()
+    }
+
+    /// Lease what is due, as far as there is room, and begin to send it; when to look again.
+    pub async fn look(&mut self) -> Result<Instant, Error> {
+        self.begin().await?;
+        let lanes = self.lanes();
+        if lanes.free.iter().all(|(_, free)| *free == 0) {
+            // Whatever ends makes room, and is followed by a look.
+            return Ok(Instant::now() + POLL);
+        }
+        let now = self.now();
+        let look = self.queue.store.lease(self.worker, &lanes, now, now + LEASE).await?;
+        let found = !look.leased.is_empty();
+        self.pending = look.leased;
+        self.begin().await?;
+        let wait = look.next.map_or(POLL, |next| (next - now).to_std().unwrap_or_default().min(POLL));
+        Ok(Instant::now() + if found { wait } else { wait.max(BREATH) })
+    }
+
+    /// How much may be leased: a quarter of the slots for hosts that do not answer, half for these and those that were
+    /// never asked, the rest for those that answered last.
+    fn lanes(&self) -> Lanes {
+        let slots = self.queue.options.slots;
+        let busy =
+            |standings: &[Standing]| self.begun.values().filter(|leased| standings.contains(&leased.standing)).count();
+        let free = slots.saturating_sub(self.begun.len());
+        let failing = (slots / 4).saturating_sub(busy(&[Standing::Failing, Standing::Parked]));
+        let others = (slots / 2).saturating_sub(busy(&[Standing::New, Standing::Failing, Standing::Parked]));
+        // Each lane gets its part at most, and all together what is free.
+        let good = free;
+        let new = others.min(free);
+        let failing = failing.min(new);
+        Lanes {
+            free: [
+                (Standing::Good, good),
+                (Standing::New, new),
+                (Standing::Failing, failing),
+                (Standing::Parked, failing),
+            ],
+            total: free,
+            each: self.queue.options.per_host,
+        }
+    }
+
+    /// Begin to send what is leased.
+    async fn begin(&mut self) -> Result<(), Error> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let mut speakers: HashMap<AccountId, Option<Speaker>> = HashMap::new();
+        for leased in &self.pending {
+            if !speakers.contains_key(&leased.account) {
+                speakers.insert(leased.account, self.speaker(leased.account).await?);
+            }
+        }
+        let now = self.now();
+        for leased in std::mem::take(&mut self.pending) {
+            let speaker = speakers.get(&leased.account).and_then(Option::as_ref);
+            match ready(&leased, speaker, now) {
+                Ok(sender) => self.send(leased, sender),
+                Err(verdict) => self.ended.push((leased, verdict)),
+            }
+        }
+        self.settle().await
+    }
+
+    async fn speaker(&self, id: AccountId) -> Result<Option<Speaker>, Error> {
+        let Some(account) = self.queue.store.find_account_by_id(id).await? else { return Ok(None) };
+        let sender = match self.queue.actors.senders().account(&account).await {
+            Ok(sender) => Ok(Arc::new(sender)),
+            Err(senders::Error::Store(error)) => return Err(error),
+            Err(error) => {
+                tracing::error!(account.handle = account.handle.as_str(), %error, "an account's messages cannot be signed");
+                Err(error.to_string())
+            }
+        };
+        Ok(Some(Speaker { state: account.state, sender }))
+    }
+
+    fn send(&mut self, leased: Leased, sender: Arc<Sender>) {
+        let (courier, clock) = (self.queue.courier.clone(), self.queue.clock.clone());
+        let (inbox, body) = (leased.inbox.clone(), leased.body.clone());
+        let task = self.sending.spawn(async move {
+            let begun = Instant::now();
+            let answer = courier.post(&sender, &inbox, body.as_bytes(), clock()).await;
+            (policy::read(answer, clock()), begun.elapsed())
+        });
+        self.begun.insert(task.id(), leased);
+    }
+
+    /// Resolves when something that is under way has ended; never, where nothing is.
+    pub async fn one_ended(&mut self) {
+        match self.sending.join_next_with_id().await {
+            Some(ended) => self.note(ended),
+            None => std::future::pending().await,
+        }
+        while let Some(ended) = self.sending.try_join_next_with_id() {
+            self.note(ended);
+        }
+    }
+
+    fn note(&mut self, ended: Result<(Id, (Attempt, Duration)), tokio::task::JoinError>) {
+        let (id, attempt, took) = match ended {
+            Ok((id, (attempt, took))) => (id, attempt, Some(took)),
+            Err(error) => (error.id(), Attempt::unsent("sending it broke off"), None),
+        };
+        if let Some(leased) = self.begun.remove(&id) {
+            self.queue.metrics.delivered(attempt.outcome.name(), took);
+            self.ended.push((leased, Verdict::Tried(attempt)));
+        }
+    }
+
+    /// Write down what ended.
+    pub async fn settle(&mut self) -> Result<(), Error> {
+        if self.ended.is_empty() {
+            return Ok(());
+        }
+        let now = self.now();
+        let mut hosts: BTreeMap<&str, Vec<&Attempt>> = BTreeMap::new();
+        let (mut settlements, mut gone) = (Vec::new(), Vec::new());
+        for (leased, verdict) in &self.ended {
+            let attempts = hosts.entry(&leased.host).or_default();
+            settlements.push(match verdict {
+                Verdict::Untried(state, why) => {
+                    let answer = (*why).to_owned();
+                    Settlement { id: leased.id, state: *state, due: None, status: None, answer }
+                }
+                Verdict::Tried(attempt) => {
+                    attempts.push(attempt);
+                    let (state, due) = policy::next(attempt.outcome, leased.attempts, leased.enqueued, now, chance());
+                    if let (DeliveryState::Gone, Some(status)) = (state, attempt.status) {
+                        gone.push((leased.inbox.clone(), status));
+                    }
+                    Settlement { id: leased.id, state, due, status: attempt.status, answer: attempt.answer.clone() }
+                }
+            });
+        }
+        let judge = |host: &mut DeliveryHost| {
+            for attempt in hosts.get(host.host.as_str()).into_iter().flatten() {
+                policy::judge(host, attempt, now, chance());
+            }
+        };
+        let names: Vec<&str> = hosts.keys().copied().collect();
+        let changes = self.queue.store.settle(self.worker, &settlements, &names, judge, &gone, now).await?;
+        for (before, after) in changes.iter().filter(|(before, after)| before.standing != after.standing) {
+            tell(before, after);
+        }
+        for (_, verdict) in &self.ended {
+            if let Verdict::Untried(state, _) = verdict {
+                self.queue.metrics.delivered(state.as_str(), None);
+            }
+        }
+        self.ended.clear();
+        Ok(())
+    }
+
+    /// Keep what is leased, and take over what others had and lost.
+    pub async fn pulse(&mut self, take_over: bool) -> Result<(), Error> {
+        let now = self.now();
+        if !self.begun.is_empty() || !self.pending.is_empty() || !self.ended.is_empty() {
+            self.queue.store.prolong_leases(self.worker, now + LEASE).await?;
+        }
+        if take_over {
+            let taken = self.queue.store.take_over_leases(now).await?;
+            if taken > 0 {
+                tracing::info!(deliveries = taken, "deliveries of a worker that is gone are taken over");
+            }
+        }
+        Ok(())
+    }
+
+    /// Wait for what is under way, no longer than this; the rest is broken off.
+    pub async fn finish(&mut self, drain: Duration) {
+        let until = Instant::now() + drain;
+        while !self.begun.is_empty() {
+            if timeout_at(until, self.one_ended()).await.is_err() {
+                break;
+            }
+        }
+        self.sending.shutdown().await;
+    }
+
+    /// Write down what ended, and let go of the rest.
+    pub async fn leave(&mut self) {
+        let left = async {
+            self.settle().await?;
+            self.queue.store.release_leases(self.worker).await
+        };
+        match left.await {
+            Ok(0) => {}
+            Ok(left) => tracing::info!(deliveries = left, "deliveries are left to the next worker"),
+            Err(error) => tracing::warn!(%error, "deliveries are left to the next worker, when their lease ends"),
+        }
+    }
+}
+
+/// Who signs a delivery, or why it is not sent.
+fn ready(leased: &Leased, speaker: Option<&Speaker>, now: DateTime<Utc>) -> Result<Arc<Sender>, Verdict> {
+    let dropped = |why| Err(Verdict::Untried(DeliveryState::Dropped, why));
+    match (leased.obstacle, speaker) {
+        (Some(Obstacle::Blocked), _) => dropped("it goes to somebody who is blocked"),
+        (Some(Obstacle::Parked), _) => Err(Verdict::Untried(DeliveryState::Gone, "its inbox said that it is gone")),
+        _ if now - leased.enqueued > policy::PATIENCE => {
+            Err(Verdict::Untried(DeliveryState::Expired, "it had waited too long"))
+        }
+        (None, None) => dropped("its account is not there"),
+        (None, Some(speaker)) if !policy::may_say(&speaker.state, &leased.kind) => {
+            dropped("its account no longer says such things")
+        }
+        (None, Some(Speaker { state: AccountState::Gone { .. }, sender: Err(_) })) => {
+            dropped("its account is gone, and its keys with it")
+        }
+        (None, Some(Speaker { sender, .. })) => sender.clone().map_err(|why| Verdict::Tried(Attempt::unsent(&why))),
+    }
+}
+
+/// What an operator may want to know of a host.
+fn tell(before: &DeliveryHost, after: &DeliveryHost) {
+    match after.standing {
+        Standing::Parked => {
+            tracing::warn!(
+                host = after.host,
+                reason = after.reason,
+                "a host has not answered for a week and is parked"
+            );
+        }
+        Standing::Good if before.standing == Standing::Parked => {
+            tracing::info!(host = after.host, "a host that was parked answers again");
+        }
+        _ => {}
+    }
+}
+
+/// A number between 0 and 1.
+fn chance() -> f64 {
+    f64::from(u32::from_ne_bytes(random())) / f64::from(u32::MAX)
+}
+
+/// Random bytes. They protect nothing: without randomness they are zeros, and work goes on.
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    let _ = openssl::rand::rand_bytes(&mut bytes);
+    bytes
+}

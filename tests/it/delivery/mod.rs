@@ -1,0 +1,9 @@
+//! The queue and its workers: real HTTP, real Postgres, every signature verified by who gets it.
+
+mod command;
+mod faults;
+mod hosts;
+mod office;
+mod processes;
+mod sending;
+mod sink;

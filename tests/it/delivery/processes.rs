@@ -1,0 +1,132 @@
+//! Workers as processes of their own: killed, stopped, paused, and with a Postgres that is restarted.
+
+use super::office::{activity, public_key, settle_in, until};
+use super::sink::{Reply, Sink};
+use crate::private_postgres::Place;
+use crate::support::Program;
+use chrono::Utc;
+use everpost::domain::account::Account;
+use everpost::domain::delivery::Recipients;
+use everpost::operations::App;
+use std::collections::HashMap;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+const INBOXES: usize = 2000;
+
+/// Inboxes on fifty addresses of this machine.
+fn inboxes(sink: &Sink) -> Vec<String> {
+    (0..INBOXES).map(|n| format!("http://127.0.0.{}:{}/{n}/inbox", 2 + n % 50, sink.port)).collect()
+}
+
+/// What lets a program send there.
+fn allow(program: &mut Program, sink: &Sink) {
+    let hosts: Vec<_> = (2..52).map(|n| format!("127.0.0.{n}:{}", sink.port)).collect();
+    program.set("EVERPOST_FEDERATION__ALLOW_ADDRESSES", "127.0.0.0/8");
+    program.set("EVERPOST_FEDERATION__ALLOW_HTTP", &hosts.join(","));
+}
+
+/// `everpost worker`. Killed with this value.
+struct Working(Child);
+
+impl Working {
+    fn start(program: &Program) -> Working {
+        let quiet = || Stdio::null();
+        Working(program.command().arg("worker").stdout(quiet()).stderr(quiet()).spawn().unwrap())
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.0), signal).unwrap();
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+async fn enqueue(app: &App, account: &Account, id: &str, inboxes: Vec<String>) {
+    let outgoing = activity(account, "Update", id, id, Recipients::Inboxes(inboxes));
+    assert!(app.store.enqueue(account.id, &outgoing, Utc::now()).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_one_of_two_workers_is_killed_every_inbox_gets_the_activity() {
+    let (mut program, sink) = (Program::new(), Sink::start());
+    allow(&mut program, &sink);
+    for n in 2..52 {
+        sink.say(&format!("127.0.0.{n}"), Reply::after(Duration::from_millis(200)));
+    }
+    let (app, account) = settle_in(&program.database().url(), program.scratch()).await;
+    sink.trust(&public_key(&app, &account).await);
+    let (mut killed, survivor) = (Working::start(&program), Working::start(&program));
+    let database = program.database();
+    let listening = "SELECT count(*) FROM pg_stat_activity \
+        WHERE application_name = 'everpost listener' AND datname = current_database()";
+    until("both are ready", || database.number(listening) == 2).await;
+    enqueue(&app, &account, "1", inboxes(&sink)).await;
+    let leases =
+        |what: &str| database.number(&format!("SELECT count({what}) FROM deliveries WHERE leased_by IS NOT NULL"));
+    until("both are at work", || sink.got().len() > 300 && leases("DISTINCT leased_by") == 2).await;
+    killed.0.kill().unwrap();
+    killed.0.wait().unwrap();
+    let under_way = leases("*");
+    assert!(sink.got().len() < INBOXES, "it was killed in the middle");
+    let delivered = "SELECT count(*) FROM deliveries WHERE state = 'delivered'";
+    until("every inbox has it", || database.number(delivered) == INBOXES as i64).await;
+    let mut times: HashMap<String, i64> = HashMap::new();
+    for got in sink.got() {
+        assert_eq!(got.id, format!("{}/activities/1", account.urls().actor()));
+        *times.entry(got.inbox).or_default() += 1;
+    }
+    assert_eq!(times.len(), INBOXES);
+    let repeats: i64 = times.values().map(|times| times - 1).sum();
+    assert!(repeats <= under_way, "{repeats} repeats, {under_way} under way at the kill");
+    survivor.signal(rustix::process::Signal::TERM);
+    let mut survivor = survivor;
+    assert!(survivor.0.wait().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_postgres_is_restarted_in_the_middle_everything_arrives() {
+    let (mut place, sink) = (Place::new(), Sink::start());
+    allow(&mut place.program, &sink);
+    for n in 2..52 {
+        sink.say(&format!("127.0.0.{n}"), Reply::after(Duration::from_millis(200)));
+    }
+    let mut server = place.serve();
+    let url = place.url();
+    let (app, account) = {
+        let store = everpost::store::Store::connect(&url, 2).unwrap();
+        place.ok(&["account", "create", "ann"]);
+        let media = everpost::media::MediaStore::in_folder(&place.dir.join("media"), Default::default()).unwrap();
+        let vault = everpost::federation::keys::Vault::open(None).unwrap();
+        let files = everpost::operations::private::Files::new(&place.dir.join("private"));
+        let client = everpost::federation::client::Client::new(&Default::default()).unwrap();
+        let app = App::new(store, media, vault, files, client);
+        let handle = everpost::domain::account::Handle::parse("ann").unwrap();
+        let account = everpost::operations::accounts::find(&app, &handle).await.unwrap();
+        (app, account)
+    };
+    sink.trust(&public_key(&app, &account).await);
+    enqueue(&app, &account, "1", inboxes(&sink)).await;
+    until("it has begun", || sink.got().len() > 200).await;
+    let postmaster = place.postmaster();
+    // A fast shutdown: every session is ended. The supervisor starts it again.
+    crate::private_postgres::kill(postmaster, "INT");
+    assert!(sink.got().len() < INBOXES, "it was restarted in the middle");
+    let inboxes = || {
+        let mut inboxes: Vec<_> = sink.got().into_iter().map(|got| got.inbox).collect();
+        inboxes.sort();
+        inboxes.dedup();
+        inboxes.len()
+    };
+    until("every inbox has it", || inboxes() == INBOXES).await;
+    assert_ne!(place.postmaster(), postmaster, "it was restarted");
+    let left = "SELECT count(*)::text FROM deliveries WHERE state <> 'delivered'";
+    until("all is written down", || place.texts(left).is_ok_and(|left| left == ["0"])).await;
+    drop(app);
+    assert_eq!(server.end("TERM"), 0, "{}", server.said());
+}

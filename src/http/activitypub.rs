@@ -258,10 +258,10 @@ async fn proven(
     Ok(object)
 }
 
-/// The public halves of stored keys.
+/// The public halves of the newest of stored keys, which are those that sign.
 fn public_keys(rows: &[KeyRow]) -> PublicKeys {
-    let of =
-        |kind: &str| rows.iter().find(|row| row.kind == kind).map(|row| (row.key_id.clone(), row.public_key.clone()));
+    let newest = |kind: &str| rows.iter().rev().find(|row| row.kind == kind);
+    let of = |kind: &str| newest(kind).map(|row| (row.key_id.clone(), row.public_key.clone()));
     PublicKeys { rsa: of("rsa"), ed25519: of("ed25519") }
 }
 

@@ -182,7 +182,7 @@ pub async fn save(app: &App, account: &Account, now: DateTime<Utc>) -> Result<()
     let announcer = Announcer::of(app, account, now).await?;
     let before = find(app, &account.handle).await?;
     let differs = announcer.actor(&before) != announcer.actor(account);
-    let told = if differs { announcer.update_actor(account) } else { None };
+    let told = differs.then(|| announcer.update_actor(account));
     app.store.update_account(account, told.as_ref(), now).await?;
     app.forget_media().await
 }
@@ -201,7 +201,7 @@ pub async fn delete(app: &App, handle: &Handle, now: DateTime<Utc>) -> Result<()
     // The files go first: should this break off, the account is still here to be deleted again.
     super::private::erase_files(app, &account).await?;
     let told = Announcer::of(app, &account, now).await?.delete_actor(&account);
-    app.store.erase_account(account.id, told.as_ref(), now).await?;
+    app.store.erase_account(account.id, Some(&told), now).await?;
     lock.release().await?;
     app.forget_media().await
 }

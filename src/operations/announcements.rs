@@ -16,6 +16,7 @@ use crate::store::keys::{KeyOwner, KeyRow};
 use chrono::{DateTime, Utc};
 use openssl::pkey::{PKey, Private};
 use serde_json::Value;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The context that a proof's terms come from (FEP-8b32, R-132).
 const PROOF_CONTEXT: &str = "https://w3id.org/security/data-integrity/v2";
@@ -24,6 +25,8 @@ const PROOF_CONTEXT: &str = "https://w3id.org/security/data-integrity/v2";
 pub(super) struct Announcer {
     keys: PublicKeys,
     proves: Option<(String, PKey<Private>)>,
+    /// What the numbers of its activities begin with, and how many it has made.
+    number: (String, AtomicU32),
     now: DateTime<Utc>,
 }
 
@@ -41,7 +44,8 @@ impl Announcer {
             let url = format!("{}#{}", account.urls().actor(), row.key_id);
             app.vault.private_key(row).map(|key| (url, key))
         };
-        Ok(Announcer { keys: public_keys(rows), proves: ed25519.map(open).transpose()?, now })
+        let number = (keys::token()?, AtomicU32::new(0));
+        Ok(Announcer { keys: public_keys(rows), proves: ed25519.map(open).transpose()?, number, now })
     }
 
     /// What an account's actor looks like.
@@ -50,8 +54,8 @@ impl Announcer {
     }
 
     /// The account says something else of itself.
-    pub(super) fn update_actor(&self, account: &Account) -> Option<Outgoing> {
-        self.prove(outgoing::update_actor(account, &self.keys, &number()?))
+    pub(super) fn update_actor(&self, account: &Account) -> Outgoing {
+        self.prove(outgoing::update_actor(account, &self.keys, &self.number()))
     }
 
     /// A post's text was changed. After a move nothing new is told.
@@ -60,44 +64,49 @@ impl Announcer {
             return None;
         }
         let note = render::note(post, account, Replies::Link, self.now);
-        self.prove(outgoing::update_note(account, note, &number()?)?)
+        outgoing::update_note(account, note, &self.number()).map(|outgoing| self.prove(outgoing))
     }
 
     /// A post is gone.
-    pub(super) fn delete_note(&self, account: &Account, post: PostId) -> Option<Outgoing> {
-        self.prove(outgoing::delete_note(account, post, &number()?, self.now))
+    pub(super) fn delete_note(&self, account: &Account, post: PostId) -> Outgoing {
+        self.prove(outgoing::delete_note(account, post, &self.number(), self.now))
     }
 
     /// The account is gone.
-    pub(super) fn delete_actor(&self, account: &Account) -> Option<Outgoing> {
+    pub(super) fn delete_actor(&self, account: &Account) -> Outgoing {
         self.prove(outgoing::delete_actor(account))
     }
 
     /// The account moves.
-    pub(super) fn move_to(&self, account: &Account, target: &str) -> Option<Outgoing> {
-        self.prove(outgoing::move_to(account, target, &number()?))
+    pub(super) fn move_to(&self, account: &Account, target: &str) -> Outgoing {
+        self.prove(outgoing::move_to(account, target, &self.number()))
     }
 
     /// A Follow is accepted or, with `false`, refused.
-    pub(super) fn answer(&self, account: &Account, follower: &Follower, accepted: bool) -> Option<Outgoing> {
+    pub(super) fn answer(&self, account: &Account, follower: &Follower, accepted: bool) -> Outgoing {
         let make = if accepted { outgoing::accept } else { outgoing::reject };
-        self.prove(make(account, &follower.follow, &follower.actor.told, &number()?))
+        self.prove(make(account, &follower.follow, &follower.actor.told, &self.number()))
+    }
+
+    /// A number that no other activity has.
+    fn number(&self) -> String {
+        format!("{}-{}", self.number.0, self.number.1.fetch_add(1, Ordering::Relaxed))
     }
 
     /// The same activity with a proof, which lets others believe it whoever hands it on. One that cannot be proven is said
     /// all the same: its signature on the way is what counts.
-    fn prove(&self, outgoing: Outgoing) -> Option<Outgoing> {
-        let Some((url, key)) = &self.proves else { return Some(outgoing) };
+    fn prove(&self, outgoing: Outgoing) -> Outgoing {
+        let Some((url, key)) = &self.proves else { return outgoing };
         let proven = serde_json::from_str::<Value>(&outgoing.body).map_err(|e| e.to_string()).and_then(|mut body| {
             with_proof_terms(&mut body);
             proof::add(&mut body, url, key, self.now).map_err(|e| e.to_string())?;
             Ok(body.to_string())
         });
         match proven {
-            Ok(body) => Some(Outgoing { body, ..outgoing }),
+            Ok(body) => Outgoing { body, ..outgoing },
             Err(error) => {
                 tracing::warn!(activity.uri = outgoing.uri, error, "an activity goes out without a proof");
-                Some(outgoing)
+                outgoing
             }
         }
     }
@@ -114,11 +123,6 @@ pub(super) async fn ingest(
     let announcer = Announcer::of(app, account, now).await?;
     let edited = |account: &Account, post: &Post| announcer.update_note(account, post);
     Ok(app.store.ingest(account.id, batch, import, Some(&edited), now).await?)
-}
-
-/// A number that no other activity has. Without one nothing is said; the random source of openssl does not fail.
-fn number() -> Option<String> {
-    keys::token().inspect_err(|error| tracing::error!(%error, "an activity has no number and is not sent")).ok()
 }
 
 /// Add the terms of proofs to a document's context.

@@ -6,9 +6,12 @@
 pub mod accounts;
 mod announcements;
 mod audiences;
+mod block_lists;
+pub mod blocks;
 mod copies;
 pub mod domains;
 pub mod fields;
+pub mod followers;
 mod gaps;
 pub mod imports;
 pub mod ingest;
@@ -24,6 +27,7 @@ pub mod proofs;
 pub mod report;
 mod reread;
 mod target;
+pub mod tokens;
 pub mod verify;
 
 use crate::domain::account::Account;

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 /// stood until now.
 pub async fn withdraw(app: &App, account: &Account, id: PostId, now: DateTime<Utc>) -> Result<bool, Error> {
     let told = Announcer::of(app, account, now).await?.delete_note(account, id);
-    let stood = app.store.withdraw_post(account.id, id, told.as_ref(), now).await?;
+    let stood = app.store.withdraw_post(account.id, id, Some(&told), now).await?;
     app.forget_media().await?;
     Ok(stood)
 }

@@ -165,7 +165,7 @@ pub(super) async fn keep(
         Target::Account(account) if dry_run => merge(&account.profile, account.archived.as_ref(), &new),
         Target::Account(account) => {
             let announcer = Announcer::of(app, account, now).await?;
-            app.store.take_profile(account.id, &new, &|account| announcer.update_actor(account), now).await?
+            app.store.take_profile(account.id, &new, &|account| Some(announcer.update_actor(account)), now).await?
         }
         Target::WouldBe(_) => merge(&Profile::default(), None, &new),
     };

@@ -44,10 +44,9 @@ pub(super) async fn announce(
             // One that brings new keys goes out whatever comes after it.
             .filter(activities::kind.eq("Update").and(activities::signed_by.is_null()))
             .select(activities::id);
-        let free = deliveries::leased_until.is_null().or(deliveries::leased_until.lt(now));
         let waiting = deliveries::table
             .filter(deliveries::activity_id.eq_any(earlier))
-            .filter(deliveries::state.eq("waiting").and(free.assume_not_null()));
+            .filter(deliveries::state.eq("waiting").and(deliveries::leased_until.is_null()));
         let dropped = (
             deliveries::state.eq("dropped"),
             deliveries::settled_at.eq(now),

@@ -31,6 +31,7 @@ pub mod reports;
 mod schema;
 mod threads;
 mod together;
+pub mod tokens;
 
 use diesel::ConnectionError;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};

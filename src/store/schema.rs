@@ -299,6 +299,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    tokens (id) {
+        id -> Int8,
+        account_id -> Nullable<Int8>,
+        name -> Text,
+        scopes -> Array<Text>,
+        sha256 -> Bytea,
+        created_at -> Timestamptz,
+        used_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     received (hash) {
         hash -> Bytea,
         received_at -> Timestamptz,

@@ -151,7 +151,7 @@ async fn a_deleted_account_says_goodbye_and_keeps_its_keys_until_that_is_said() 
     assert_eq!(app.app.store.forget_keys().await.unwrap(), 0);
     assert_eq!(app.database.number(&keys), 2, "what waits is to be signed");
     assert_eq!(app.get("/users/ann").await.status, 410, "nobody reads them");
-    app.database.execute("UPDATE deliveries SET state = 'delivered'");
+    app.database.execute("UPDATE deliveries SET state = 'delivered', settled_at = now()");
     assert_eq!(app.app.store.forget_keys().await.unwrap(), 2);
     assert_eq!(app.database.number(&keys), 0);
     assert_eq!(app.database.number("SELECT count(*) FROM keys"), 2, "the server actor's stay");

@@ -1,6 +1,9 @@
 //! What an owner does about the account on other servers: what is told to followers, who may follow, and where it goes.
 
 mod announced;
+mod blocks;
+mod followers;
+mod tokens;
 
 use crate::support::{Bundle, Program, TestApp, TestDatabase};
 use chrono::Utc;

@@ -163,6 +163,7 @@ pub async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let web = http::Settings {
         trusted_proxies: settings.server.trusted_proxies.clone(),
         contact: settings.server.contact.clone(),
+        authorized_fetch: settings.federation.authorized_fetch,
         cache_bytes: u64::from(settings.cache.size_mib) << 20,
         log_all_requests: settings.log.all_requests,
         tls,

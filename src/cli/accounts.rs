@@ -1,6 +1,6 @@
 //! `everpost account …`.
 
-use super::{JsonFlag, output, parse_handle};
+use super::{JsonFlag, output, parse_handle, tokens};
 use crate::domain::account::Account;
 use crate::import::files::one_line;
 use crate::operations::accounts;
@@ -36,6 +36,9 @@ pub enum Command {
         #[arg(required = true, value_name = "KEY=VALUE")]
         changes: Vec<String>,
     },
+    /// Tokens that let programs in
+    #[command(subcommand)]
+    Token(tokens::Command),
     /// Open a draft to the world
     Publish { handle: String },
     /// Delete an account: its addresses answer 410 from then on, its handle is never given again
@@ -73,6 +76,7 @@ impl Command {
                 println!("Changed {}.", account.handle);
                 Ok(())
             }
+            Command::Token(command) => command.run(started).await,
             Command::Publish { handle } => {
                 let account = accounts::publish(app, &parse_handle(&handle)?, now).await?;
                 println!("@{} is live: {}", account.address(), account.urls().profile());

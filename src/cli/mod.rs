@@ -3,8 +3,10 @@
 //! 0 done, 1 failure, 2 nothing readable, 3 loss under `--strict`, 64 wrong usage. With `--json` the object is the only standard output.
 
 mod accounts;
+mod blocks;
 mod doctor;
 mod domains;
+mod followers;
 mod import;
 mod imports;
 mod media;
@@ -13,6 +15,7 @@ mod posts;
 mod private;
 mod profile;
 mod report;
+mod tokens;
 mod verify;
 
 use crate::config::{self, Settings, Sources};
@@ -59,6 +62,12 @@ enum Command {
     /// List, show, withdraw and restore posts
     #[command(subcommand)]
     Post(posts::Command),
+    /// Who follows an account: list, remove, approve, reject
+    #[command(subcommand)]
+    Follower(followers::Command),
+    /// Domains and actors that nothing is taken from and nothing is sent to
+    #[command(subcommand)]
+    Block(blocks::Command),
     /// Look at stored pictures, films and sounds again
     #[command(subcommand)]
     Media(media::Command),
@@ -180,6 +189,8 @@ async fn command(command: Command, settings: Settings) -> anyhow::Result<ExitCod
         Command::Imports(command) => command.run(&open(&settings).await?).await?,
         Command::Account(command) => command.run(&open(&settings).await?).await?,
         Command::Post(command) => command.run(&open(&settings).await?).await?,
+        Command::Follower(command) => command.run(&open(&settings).await?).await?,
+        Command::Block(command) => command.run(&open(&settings).await?).await?,
         Command::Media(command) => {
             if !command.run(&open(&settings).await?).await? {
                 return Ok(ExitCode::FAILURE);

@@ -156,6 +156,7 @@ pub fn effective(settings: &Settings) -> Vec<(&'static str, String)> {
         ("federation.extra_ca", settings.federation.extra_ca.as_ref().map(path).unwrap_or_default()),
         ("federation.allow_addresses", blocks(&settings.federation.allow_addresses)),
         ("federation.allow_http", settings.federation.allow_http.join(",")),
+        ("federation.authorized_fetch", if settings.federation.authorized_fetch { "on" } else { "off" }.to_owned()),
         ("log.format", if settings.log.json { "json" } else { "text" }.to_owned()),
         ("log.requests", if settings.log.all_requests { "all" } else { "failed" }.to_owned()),
     ];
@@ -389,6 +390,7 @@ fn settings(entries: &BTreeMap<String, Entry>) -> Result<Settings, Error> {
             extra_ca: path("federation.extra_ca"),
             allow_addresses: blocks("federation.allow_addresses")?,
             allow_http,
+            authorized_fetch: one_of("federation.authorized_fetch", "off", "on")?,
         },
         log: Log {
             json: one_of("log.format", "text", "json")?,

@@ -92,6 +92,8 @@ pub struct Federation {
     pub allow_addresses: Vec<IpNet>,
     /// Hosts with their ports that are spoken to over plain http, in lower case; port 0 stands for every port.
     pub allow_http: Vec<String>,
+    /// Whether posts and collections are given to those alone who sign their requests.
+    pub authorized_fetch: bool,
 }
 
 /// `log.*`.

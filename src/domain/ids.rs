@@ -47,6 +47,10 @@ id!(
     DeliveryId
 );
 id!(
+    /// A token that lets a program in.
+    TokenId
+);
+id!(
     /// A block of a domain or an actor.
     BlockId
 );

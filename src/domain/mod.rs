@@ -21,5 +21,6 @@ pub mod settings;
 pub mod snowflake;
 pub mod source;
 pub mod thread;
+pub mod token;
 pub mod told;
 pub mod urls;

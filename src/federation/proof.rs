@@ -8,6 +8,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use multibase::Base;
 use openssl::pkey::{Id, PKey, Private};
 use openssl::sha::sha256;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 /// The JSON-LD context that gives `proof` its meaning.
@@ -78,6 +79,8 @@ pub fn add(
         context.push(json!(CONTEXT));
     }
     document.insert("@context".to_owned(), json!(context));
+    document.remove("proof");
+    let object = if document.contains_key("signature") { hash(&unsecured(document))? } else { hash(document)? };
     let mut proof = json!({
         "@context": context,
         "type": TYPE,
@@ -86,7 +89,7 @@ pub fn add(
         "proofPurpose": PURPOSE,
         "created": now.to_rfc3339_opts(SecondsFormat::Secs, true),
     });
-    let hash = [hash(&proof)?, hash(&json!(unsecured(document)))?].concat();
+    let hash = [hash(&proof)?, object].concat();
     let made = openssl::sign::Signer::new_without_digest(key).and_then(|mut with| with.sign_oneshot_to_vec(&hash));
     let made = made.map_err(|_| Error::WrongKey("openssl refuses to sign with it".to_owned()))?;
     proof["proofValue"] = json!(multibase::encode(Base::Base58Btc, made));
@@ -150,14 +153,14 @@ fn hashes(document: &Map<String, Value>, proof: &Map<String, Value>) -> Result<V
             return Err(malformed("the object's @context does not start with that of the proof"));
         }
         unsecured.insert("@context".to_owned(), own.clone());
-        return Ok(vec![[hash(&json!(config))?, hash(&json!(unsecured))?].concat()]);
+        return Ok(vec![[hash(&config)?, hash(&unsecured)?].concat()]);
     }
-    let object = hash(&json!(unsecured))?;
-    let mut hashes = vec![[hash(&json!(config))?, object].concat()];
+    let object = hash(&unsecured)?;
+    let mut hashes = vec![[hash(&config)?, object].concat()];
     if let Some(context) = context {
         // Fedify 2.3 judges by the object's context, whether the proof names one or not; what it takes, we take.
         config.insert("@context".to_owned(), context);
-        hashes.push([hash(&json!(config))?, object].concat());
+        hashes.push([hash(&config)?, object].concat());
     }
     Ok(hashes)
 }
@@ -169,7 +172,7 @@ fn unsecured(document: &Map<String, Value>) -> Map<String, Value> {
 }
 
 /// The SHA-256 of a value in its canonical form (RFC 8785).
-fn hash(value: &Value) -> Result<[u8; 32], Error> {
+fn hash(value: &impl Serialize) -> Result<[u8; 32], Error> {
     let canonical = serde_json_canonicalizer::to_vec(value);
     canonical.map(|bytes| sha256(&bytes)).map_err(|_| malformed("the object has no canonical form"))
 }

@@ -6,6 +6,7 @@
 use super::courier::Sender;
 use super::keys::{self, Vault};
 use crate::domain::account::Account;
+use crate::domain::ids::AccountId;
 use crate::store::keys::{KeyOwner, KeyRow};
 use crate::store::{self, Store};
 use openssl::pkey::{PKey, Private};
@@ -34,6 +35,8 @@ pub struct Senders {
     vault: Vault,
     /// By public half.
     open: moka::sync::Cache<String, PKey<Private>>,
+    /// Accounts whose keys were found missing or closed, which was told.
+    told: moka::sync::Cache<AccountId, ()>,
 }
 
 impl std::fmt::Debug for Senders {
@@ -45,7 +48,7 @@ impl std::fmt::Debug for Senders {
 impl Senders {
     /// The keys of this database, opened with this vault.
     pub fn new(store: Store, vault: Vault) -> Senders {
-        Senders { store, vault, open: moka::sync::Cache::new(OPEN) }
+        Senders { store, vault, open: moka::sync::Cache::new(OPEN), told: moka::sync::Cache::new(OPEN) }
     }
 
     /// The server actor of the first domain, which signs what no account signs.
@@ -64,6 +67,11 @@ impl Senders {
     /// An account, by its Ed25519 key, which is what integrity proofs are made with.
     pub async fn prover(&self, account: &Account) -> Result<Sender, Error> {
         self.find(KeyOwner::Account(account.id), "ed25519", &account.urls().actor()).await
+    }
+
+    /// Whether it is to be told that an account cannot sign: once for each account.
+    pub fn complain(&self, account: &Account) -> bool {
+        self.told.entry(account.id).or_insert(()).is_fresh()
     }
 
     /// The key of that kind that an actor shows.

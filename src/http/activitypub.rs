@@ -16,6 +16,8 @@ use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// `/users/H` and `/@H`: the actor, or the profile for people.
@@ -72,8 +74,10 @@ pub async fn post(
     note.context_terms = Some(context::note());
     let changed = render::changed(&post, &account, now);
     let until = render::holds_until(&post, &account, now);
+    let link = alternate(&note.id);
+    let note = proven(&data, &here, &account, &note, post.changed).await?;
     let document = Document::json(ACTIVITY_JSON, &note, OBJECT_AGE).changed(changed).negotiated().kept(until);
-    Ok(document.link(alternate(&note.id)).respond(&request, now))
+    Ok(document.link(link).respond(&request, now))
 }
 
 /// `/users/H/statuses/ID/activity`: the Create, or the Announce of a boost.
@@ -92,6 +96,7 @@ pub async fn activity(
             expose(&data, &here, &account, &unseen, now).await?;
             let mut announce = render::announce(&boost, &account);
             announce.context_terms = Some(context::plain());
+            let announce = proven(&data, &here, &account, &announce, boost.changed).await?;
             let document = Document::json(ACTIVITY_JSON, &announce, OBJECT_AGE).changed(account.changed).kept(None);
             return Ok(document.respond(&request, now));
         }
@@ -104,6 +109,7 @@ pub async fn activity(
     create.context_terms = Some(context::note());
     let changed = render::changed(&post, &account, now);
     let until = render::holds_until(&post, &account, now);
+    let create = proven(&data, &here, &account, &create, post.changed).await?;
     Ok(Document::json(ACTIVITY_JSON, &create, OBJECT_AGE).changed(changed).kept(until).respond(&request, now))
 }
 
@@ -118,6 +124,7 @@ pub async fn quote_authorization(
     let (account, post) = get_post(&data, &here, &handle, &id).await?;
     let quoted = post.quoted.ok_or_else(|| Error::not_found("This post quotes no post that stands here."))?;
     let stamp = render::quote_authorization(&account, post.id, quoted);
+    let stamp = proven(&data, &here, &account, &stamp, post.changed).await?;
     Ok(Document::json(ACTIVITY_JSON, &stamp, OBJECT_AGE)
         .changed(account.changed)
         .kept(None)
@@ -231,6 +238,20 @@ pub(super) async fn expose(
         data.store.expose_posts(fresh, now).await?;
     }
     Ok(())
+}
+
+/// An object with its account's proof (FEP-8b32). `changed` is when its row last changed: a time that stays while the
+/// object does, so that its ETag does too.
+async fn proven(
+    data: &Data,
+    here: &Here,
+    account: &Account,
+    object: &impl Serialize,
+    changed: DateTime<Utc>,
+) -> Result<Value, Error> {
+    let mut object = serde_json::to_value(object).unwrap_or_default();
+    here.prover(data, account).await?.prove(&mut object, changed);
+    Ok(object)
 }
 
 /// The public halves of stored keys.

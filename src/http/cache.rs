@@ -7,6 +7,7 @@
 use super::respond::Finished;
 use crate::domain::account::Account;
 use crate::domain::ids::DomainId;
+use crate::operations::proofs::Prover;
 use crate::store::changes::Heard;
 use crate::store::domains::Domain;
 use chrono::{DateTime, Utc};
@@ -18,6 +19,8 @@ use std::time::Duration;
 const OVERHEAD: u64 = 512;
 /// How long anything is kept: as long as others may keep it. Who changes rows by hand is not heard of.
 const LONGEST: Duration = Duration::from_secs(180);
+/// What an open Ed25519 key takes in openssl, in bytes, about.
+const OPEN_KEY: usize = 1024;
 /// The part of the memory that domains and accounts may take.
 const NAMES_SHARE: u64 = 16;
 
@@ -63,6 +66,7 @@ struct Answer {
 enum Name {
     Domain(Domain),
     Account(Arc<Account>),
+    Prover(Prover),
 }
 
 impl Cache {
@@ -87,6 +91,7 @@ impl Cache {
                             let fields = account.profile.fields.iter().map(|(name, value)| name.len() + value.len());
                             account.profile.summary.as_str().len() + fields.sum::<usize>() + size_of::<Account>()
                         }
+                        Name::Prover(_) => OPEN_KEY,
                     };
                     weight(text(key.len() + size))
                 })
@@ -165,6 +170,26 @@ impl Cache {
             kept.names.insert(key, (moment.0, Name::Account(account.clone())));
         }
     }
+
+    /// Who makes an account's proofs.
+    pub fn find_prover(&self, moment: Moment, account: &Account) -> Option<Prover> {
+        match self.kept.as_ref()?.names.get(&prover_of(account))? {
+            (generation, Name::Prover(prover)) if generation == moment.0 => Some(prover),
+            _ => None,
+        }
+    }
+
+    /// Keep who makes an account's proofs, as was read at `moment`.
+    pub fn keep_prover(&self, moment: Moment, account: &Account, prover: &Prover) {
+        if let Some(kept) = &self.kept {
+            kept.names.insert(prover_of(account), (moment.0, Name::Prover(prover.clone())));
+        }
+    }
+}
+
+/// The key of an account's prover.
+fn prover_of(account: &Account) -> String {
+    format!("{}/{}/proofs", account.domain, account.handle)
 }
 
 /// The key of an account. No authority has a slash.

@@ -14,10 +14,11 @@ use crate::domain::follower::FollowState;
 use crate::domain::ids::{ContextId, PostId};
 use crate::domain::post::{Entry, Post};
 use crate::domain::thread;
+use crate::operations::proofs::Prover;
 use crate::store::listing::{Cursor, Listing};
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 /// Creates on a page of the outbox.
@@ -51,13 +52,8 @@ pub async fn outbox(
     let page = data.store.page_posts(Listing::Account(account.id), cursor, OUTBOX_PAGE).await.map_err(no_place)?;
     let fresh: Vec<PostId> = page.entries.iter().filter(|entry| entry.exposed().is_none()).map(Entry::id).collect();
     expose(&data, &here, &account, &fresh, now).await?;
-    let items = page.entries.iter().map(|entry| {
-        let activity = match entry {
-            Entry::Post(post) => serde_json::to_value(render::create(post, &account, now)),
-            Entry::Boost(boost) => serde_json::to_value(render::announce(boost, &account)),
-        };
-        activity.unwrap_or_default()
-    });
+    let prover = here.prover(&data, &account).await?;
+    let items = page.entries.iter().map(|entry| outbox_item(entry, &account, &prover, now));
     let newest = page.entries.first().filter(|_| page.newer).map(Entry::id);
     let oldest = page.entries.last().filter(|_| page.older).map(Entry::id);
     let collection = Collection {
@@ -75,6 +71,25 @@ pub async fn outbox(
     let until = posts().filter_map(|post| render::holds_until(post, &account, now)).min();
     let document = Document::json(ACTIVITY_JSON, &collection, PAGE_AGE).changed(changed.unwrap_or(account.changed));
     Ok(document.kept(until).respond(&request, now))
+}
+
+/// A Create or an Announce as it stands at its own id: with its proof, and the context that this needs.
+fn outbox_item(entry: &Entry, account: &Account, prover: &Prover, now: DateTime<Utc>) -> Value {
+    let (item, changed) = match entry {
+        Entry::Post(post) => {
+            let mut create = render::create(post, account, now);
+            create.context_terms = prover.can().then(context::note);
+            (serde_json::to_value(create), post.changed)
+        }
+        Entry::Boost(boost) => {
+            let mut announce = render::announce(boost, account);
+            announce.context_terms = prover.can().then(context::plain);
+            (serde_json::to_value(announce), boost.changed)
+        }
+    };
+    let mut item = item.unwrap_or_default();
+    prover.prove(&mut item, changed);
+    item
 }
 
 /// The error for a cursor that names no post.

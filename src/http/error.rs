@@ -1,5 +1,6 @@
 //! The only map from what went wrong to a status code. Outsiders get a plain sentence, the log gets the cause.
 
+use crate::federation::{actors, signature};
 use crate::operations;
 use crate::store;
 use actix_web::http::StatusCode;
@@ -10,6 +11,8 @@ use std::time::Duration;
 
 /// Seconds after which a client may try again during an outage.
 const RETRY_AFTER: u32 = 30;
+/// Seconds after which a server whose key could not be fetched may try again: as long as it is not asked for it again.
+const KEY_RETRY_AFTER: u32 = 300;
 /// How long an error may be cached.
 const ERROR_CACHE: &str = "public, max-age=180";
 
@@ -72,6 +75,21 @@ impl Error {
         Error::new(StatusCode::BAD_REQUEST, sentence)
     }
 
+    /// Nothing proves who asks (401).
+    pub fn unauthorized(sentence: &str) -> Error {
+        Error::new(StatusCode::UNAUTHORIZED, sentence)
+    }
+
+    /// Who asks gets nothing (403).
+    pub fn forbidden(sentence: &str) -> Error {
+        Error::new(StatusCode::FORBIDDEN, sentence)
+    }
+
+    /// It cannot be decided now; the same request may work after so many seconds (503).
+    pub fn later(sentence: &str, seconds: u32) -> Error {
+        Error { retry_after: Some(seconds), ..Error::new(StatusCode::SERVICE_UNAVAILABLE, sentence) }
+    }
+
     /// The request is for a host that we do not answer for (421).
     pub fn misdirected(sentence: &str) -> Error {
         Error::new(StatusCode::MISDIRECTED_REQUEST, sentence)
@@ -86,16 +104,6 @@ impl Error {
     /// We made a mistake, and the log has it (500).
     pub fn internal() -> Error {
         Error::new(StatusCode::INTERNAL_SERVER_ERROR, "The server made a mistake; it is in its log.")
-    }
-
-    /// Who asks is not proven to be who they say (401).
-    pub fn unauthorized(sentence: &str) -> Error {
-        Error::new(StatusCode::UNAUTHORIZED, sentence)
-    }
-
-    /// Nothing is taken from or given to whoever asks (403).
-    pub fn forbidden(sentence: &str) -> Error {
-        Error::new(StatusCode::FORBIDDEN, sentence)
     }
 
     /// The body did not come in time (408).
@@ -120,11 +128,6 @@ impl Error {
         Error { retry_after: Some(u32::try_from(wait.as_secs() + 1).unwrap_or(u32::MAX)), ..error }
     }
 
-    /// Something that is needed cannot be had now (503).
-    pub fn later(sentence: &str) -> Error {
-        Error { retry_after: Some(RETRY_AFTER), ..Error::new(StatusCode::SERVICE_UNAVAILABLE, sentence) }
-    }
-
     /// The database cannot be reached now (503): never 404, for Mastodon would delete what it stored.
     fn unavailable() -> Error {
         let error = Error::new(StatusCode::SERVICE_UNAVAILABLE, "The server cannot reach its database at the moment.");
@@ -140,6 +143,12 @@ impl std::fmt::Display for Error {
 
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Error {
+        Error::from(&error)
+    }
+}
+
+impl From<&store::Error> for Error {
+    fn from(error: &store::Error) -> Error {
         match error {
             store::Error::NotFound(_) => Error::not_found("There is nothing at this address."),
             store::Error::Unavailable(cause) => {
@@ -154,12 +163,36 @@ impl From<store::Error> for Error {
     }
 }
 
+/// Broken syntax is 400, all else 401: to that, and to no other answer, senders react by trying the other scheme.
+impl From<signature::Error> for Error {
+    fn from(error: signature::Error) -> Error {
+        match error {
+            signature::Error::Malformed(_) => Error::bad_request(&error.to_string()),
+            _ => Error::unauthorized(&error.to_string()),
+        }
+    }
+}
+
+impl From<actors::Error> for Error {
+    fn from(error: actors::Error) -> Error {
+        match error {
+            actors::Error::Gone(_) | actors::Error::Unknown(_) => {
+                Error::unauthorized(&format!("The key of the signature cannot be had: {error}."))
+            }
+            actors::Error::Later(_) => {
+                Error::later("The key of the signature cannot be had at the moment.", KEY_RETRY_AFTER)
+            }
+            actors::Error::Inner(error) => Error::from(&*error),
+        }
+    }
+}
+
 impl From<operations::Error> for Error {
     fn from(error: operations::Error) -> Error {
         match error {
             operations::Error::Store(error) => error.into(),
             operations::Error::NotFound(_) => Error::not_found("There is nothing at this address."),
-            operations::Error::Later(why) => Error::later(&why),
+            operations::Error::Later(why) => Error::later(&why, RETRY_AFTER),
             other => {
                 tracing::error!(error = %other, "a request failed");
                 Error::internal()

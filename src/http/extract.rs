@@ -4,6 +4,7 @@ use super::cache::Cache;
 use super::error::Error;
 use super::{Data, Settings};
 use crate::domain::account::{Account, Handle};
+use crate::operations::proofs::Prover;
 use crate::store::domains::Domain;
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap};
@@ -31,6 +32,19 @@ impl Here {
             cache.keep_account(moment, account);
         }
         Ok(account)
+    }
+
+    /// Who makes the proofs of an account.
+    pub async fn prover(&self, data: &Data, account: &Account) -> Result<Prover, Error> {
+        let place = self.cache.as_ref().and_then(|cache| Some((cache, cache.moment()?)));
+        if let Some(known) = place.and_then(|(cache, moment)| cache.find_prover(moment, account)) {
+            return Ok(known);
+        }
+        let prover = data.prover(account).await?;
+        if let Some((cache, moment)) = place {
+            cache.keep_prover(moment, account, &prover);
+        }
+        Ok(prover)
     }
 }
 

@@ -23,6 +23,8 @@ use std::time::Duration;
 const MAX_BODY: usize = 1 << 20;
 /// Longest time in which a body may come.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Seconds after which somebody may try again whose key could not be had.
+const RETRY_AFTER: u32 = 60;
 /// Content types of ActivityPub.
 const TYPES: [&str; 2] = ["application/activity+json", "application/ld+json"];
 
@@ -85,6 +87,12 @@ async fn take(
     let host = host_of(&message.actor.told.uri).unwrap_or_default();
     limits.proven(&host).map_err(Error::too_many)?;
     let outcome = receive(data, &message, now).await?;
+    if limits.is_heard_anew(&host) {
+        // Whatever was to be sent there and could not be is tried again.
+        if let Err(error) = data.store.host_is_back(&host, now).await {
+            tracing::info!(%error, host, "that a host is there again could not be noted");
+        }
+    }
     tracing::debug!(request = requests::RequestId::of(request), host, ?outcome, "an activity was taken in");
     match outcome {
         Outcome::Foreign => Err(Error::bad_request("The activity's id is not on the host of its actor.")),
@@ -98,7 +106,7 @@ fn refused(refusal: &Refusal) -> Error {
         Refusal::Blocked => Error::forbidden(&sentence),
         Refusal::Unproven(signature::Error::Malformed(_)) | Refusal::NoActivity(_) => Error::bad_request(&sentence),
         Refusal::Unproven(_) | Refusal::NoKey(_) => Error::unauthorized(&sentence),
-        Refusal::Crowded | Refusal::Later(_) => Error::later(&sentence),
+        Refusal::Crowded | Refusal::Later(_) => Error::later(&sentence, RETRY_AFTER),
     }
 }
 

@@ -4,6 +4,7 @@
 //! Must never know diesel, archive formats, or how a request leaves for another server. Start with [`routes`].
 
 pub mod activitypub;
+pub mod authorize;
 pub mod cache;
 pub mod collections;
 pub mod echoes;
@@ -25,7 +26,7 @@ use crate::operations::App;
 use actix_web::dev::{HttpServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
-use actix_web::middleware::Next;
+use actix_web::middleware::{Next, from_fn};
 use actix_web::{Handler, Responder, guard, web};
 use cache::{Cache, Key, Moment};
 use chrono::Utc;
@@ -44,6 +45,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// How to reach the operator; may be empty.
     pub contact: String,
+    /// Whether posts and collections are given to those alone who sign their requests.
+    pub authorized_fetch: bool,
     /// Memory for finished answers, in bytes; 0: every answer is made anew.
     pub cache_bytes: u64,
     /// Whether every request gets a line in the log, and not only those that failed.
@@ -56,11 +59,11 @@ pub struct Settings {
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         // Posts, first because they are asked for most.
-        .service(get("/users/{handle}/statuses/{id}", activitypub::post))
-        .service(get("/users/{handle}/statuses/{id}/activity", activitypub::activity))
-        .service(get("/users/{handle}/statuses/{id}/quote_authorization", activitypub::quote_authorization))
-        .service(get("/users/{handle}/statuses/{id}/replies", collections::replies))
-        .service(get("/users/{handle}/statuses/{id}/{which:likes|shares}", collections::reactions))
+        .service(negotiated("/users/{handle}/statuses/{id}", activitypub::post))
+        .service(object("/users/{handle}/statuses/{id}/activity", activitypub::activity))
+        .service(object("/users/{handle}/statuses/{id}/quote_authorization", activitypub::quote_authorization))
+        .service(object("/users/{handle}/statuses/{id}/replies", collections::replies))
+        .service(object("/users/{handle}/statuses/{id}/{which:likes|shares}", collections::reactions))
         // The process and what it stands on.
         .service(get("/healthz", wellknown::healthz))
         .service(get("/readyz", wellknown::readyz))
@@ -77,15 +80,15 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(post("/inbox", inbox::shared))
         .service(get("/users/{handle}", activitypub::account))
         .service(post("/users/{handle}/inbox", inbox::of_account))
-        .service(get("/users/{handle}/outbox", collections::outbox))
-        .service(get("/users/{handle}/{which:followers|following}", collections::people))
-        .service(get("/users/{handle}/collections/{which:featured|tags}", collections::featured))
-        .service(get("/users/{handle}/contexts/{id}", collections::context))
+        .service(object("/users/{handle}/outbox", collections::outbox))
+        .service(object("/users/{handle}/{which:followers|following}", collections::people))
+        .service(object("/users/{handle}/collections/{which:featured|tags}", collections::featured))
+        .service(object("/users/{handle}/contexts/{id}", collections::context))
         // Pages, which answer ActivityPub in place.
         .service(get("/", pages::home))
         .service(get("/@{handle}", activitypub::account))
-        .service(get("/@{handle}/{id}", activitypub::post))
-        .service(get("/tags/{tag}", pages::tag))
+        .service(negotiated("/@{handle}/{id}", activitypub::post))
+        .service(negotiated("/tags/{tag}", pages::tag))
         // Files.
         .service(get("/media/{file}", files::media))
         .service(get("/assets/style.css", files::style))
@@ -95,7 +98,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
 }
 
 /// A resource that is read: GET and HEAD.
-fn get<F, Args>(path: &str, handler: F) -> impl HttpServiceFactory + 'static
+fn get<F, Args>(path: &str, handler: F) -> actix_web::Resource
 where
     F: Handler<Args>,
     Args: actix_web::FromRequest + 'static,
@@ -105,6 +108,26 @@ where
     web::resource(path)
         .route(web::route().guard(read).to(handler))
         .default_service(web::to(|| async { Error::method_not_allowed("GET, HEAD") }))
+}
+
+/// A resource that is ActivityPub whatever Accept says, and under authorized fetch for those alone who sign.
+fn object<F, Args>(path: &str, handler: F) -> impl HttpServiceFactory + 'static
+where
+    F: Handler<Args>,
+    Args: actix_web::FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    get(path, handler).wrap(from_fn(authorize::objects))
+}
+
+/// The same, which is a page for people.
+fn negotiated<F, Args>(path: &str, handler: F) -> impl HttpServiceFactory + 'static
+where
+    F: Handler<Args>,
+    Args: actix_web::FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    get(path, handler).wrap(from_fn(authorize::negotiated))
 }
 
 /// A resource that something is sent to: POST.
@@ -207,8 +230,8 @@ pub async fn serve(
         actix_web::App::new()
             .wrap(activitypub_federation::config::FederationMiddleware::new(config.clone()))
             // Outside of all that answers, so that what is kept costs nothing of what lies inside.
-            .wrap(actix_web::middleware::from_fn(around))
-            .wrap(actix_web::middleware::from_fn(requests::around))
+            .wrap(from_fn(around))
+            .wrap(from_fn(requests::around))
             .app_data(web::Data::new(settings.clone()))
             .app_data(cache.clone())
             .app_data(limits.clone())

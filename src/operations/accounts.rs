@@ -1,5 +1,6 @@
 //! Accounts: made, described, opened to the world, deleted.
 
+use super::announcements::Announcer;
 use super::{App, Error, blocking, domains};
 use crate::domain::account::{Account, AccountState, Handle};
 use crate::domain::post::MediaFile;
@@ -175,9 +176,14 @@ pub(super) fn keep_picture<R: Read>(
     if keep { media.keep(&mut open()?).map_err(|e| e.to_string()) } else { Ok(found) }
 }
 
-/// Store what [`set`] changed.
+/// Store what [`set`] changed. Followers are told if the actor looks different now; what changes Notes is told to nobody
+///
 pub async fn save(app: &App, account: &Account, now: DateTime<Utc>) -> Result<(), Error> {
-    app.store.update_account(account, now).await?;
+    let announcer = Announcer::of(app, account, now).await?;
+    let before = find(app, &account.handle).await?;
+    let differs = announcer.actor(&before) != announcer.actor(account);
+    let told = differs.then(|| announcer.update_actor(account));
+    app.store.update_account(account, told.as_ref(), now).await?;
     app.forget_media().await
 }
 
@@ -194,7 +200,8 @@ pub async fn delete(app: &App, handle: &Handle, now: DateTime<Utc>) -> Result<()
     let lock = app.store.lock_import(account.id).await?;
     // The files go first: should this break off, the account is still here to be deleted again.
     super::private::erase_files(app, &account).await?;
-    app.store.erase_account(account.id, now).await?;
+    let told = Announcer::of(app, &account, now).await?.delete_actor(&account);
+    app.store.erase_account(account.id, Some(&told), now).await?;
     lock.release().await?;
     app.forget_media().await
 }

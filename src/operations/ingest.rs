@@ -12,7 +12,7 @@ use super::preview::{self, Preview};
 use super::private::{Hidden, Keeper};
 use super::target::{self, Survey, Target, handle_of, same_author};
 use super::{App, Error, blocking};
-use super::{private, profile};
+use super::{announcements, private, profile};
 use crate::domain::account::Handle;
 use crate::domain::post::{Kept, MediaFile, NewPost};
 use crate::domain::source::{DateOrigin, Format, Remark, Skipped, SourceKey, SourcePost};
@@ -442,7 +442,7 @@ async fn write_part(
     let told: Vec<Kept> = if dry_run { batch.iter().filter_map(told).collect() } else { Vec::new() };
     let stored = match target {
         _ if !told.is_empty() => Stored { kept: told, ..Stored::default() },
-        Target::Account(account) => app.store.ingest(account.id, batch, run.report.import, now).await?,
+        Target::Account(account) => announcements::ingest(app, account, batch, run.report.import, now).await?,
         Target::WouldBe(_) => {
             let kept = batch.iter().map(|post| Kept::Created(post.preferred_id)).collect();
             Stored { kept, ..Stored::default() }

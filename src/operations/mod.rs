@@ -4,11 +4,15 @@
 //! Time is a parameter. Start with `ingest.rs`.
 
 pub mod accounts;
+mod announcements;
 mod audiences;
+mod block_lists;
+pub mod blocks;
 mod copies;
 pub mod domains;
 pub mod errands;
 pub mod fields;
+pub mod followers;
 mod gaps;
 pub mod imports;
 pub mod ingest;
@@ -20,10 +24,12 @@ mod prepare;
 pub mod preview;
 pub mod private;
 pub mod profile;
+pub mod proofs;
 pub mod receive;
 pub mod report;
 mod reread;
 mod target;
+pub mod tokens;
 pub mod verify;
 
 use crate::domain::account::Account;

@@ -1,13 +1,16 @@
 //! Taking posts back, and letting them come again.
 
+use super::announcements::Announcer;
 use super::{App, Error};
 use crate::domain::account::Account;
 use crate::domain::ids::PostId;
 use chrono::{DateTime, Utc};
 
-/// Withdraw a post: its URLs answer 410 from now on. Whether it stood until now.
+/// Withdraw a post: its URLs answer 410 from now on, and followers are told if any other server has seen it. Whether it
+/// stood until now.
 pub async fn withdraw(app: &App, account: &Account, id: PostId, now: DateTime<Utc>) -> Result<bool, Error> {
-    let stood = app.store.withdraw_post(account.id, id, now).await?;
+    let told = Announcer::of(app, account, now).await?.delete_note(account, id);
+    let stood = app.store.withdraw_post(account.id, id, Some(&told), now).await?;
     app.forget_media().await?;
     Ok(stood)
 }

@@ -3,6 +3,7 @@
 //! The edge where a bio and a table are cleaned, once. What becomes of each part says `domain::profile::merge`.
 
 use super::accounts::{MAX_FIELD, MAX_FIELDS, MAX_NAME, MAX_SUMMARY, keep_picture};
+use super::announcements::Announcer;
 use super::audiences::is_public;
 use super::pipeline::Item;
 use super::target::{Target, same_author};
@@ -162,7 +163,10 @@ pub(super) async fn keep(
     };
     let Merged { profile, set, left, older, .. } = match target {
         Target::Account(account) if dry_run => merge(&account.profile, account.archived.as_ref(), &new),
-        Target::Account(account) => app.store.take_profile(account.id, &new, now).await?,
+        Target::Account(account) => {
+            let announcer = Announcer::of(app, account, now).await?;
+            app.store.take_profile(account.id, &new, &|account| Some(announcer.update_actor(account)), now).await?
+        }
         Target::WouldBe(_) => merge(&Profile::default(), None, &new),
     };
     let NewProfile { actor, facts, .. } = new;

@@ -3,8 +3,9 @@
 use super::keys::{self, KeyOwner, KeyRow};
 use super::listing::{Relisted, listed_posts, relist};
 use super::schema::{accounts, domains, media, posts};
-use super::{Error, Store, changes, media as media_rows, profiles};
+use super::{Error, Store, announcements, changes, media as media_rows, profiles};
 use crate::domain::account::{Account, AccountState, Handle, Profile};
+use crate::domain::delivery::Outgoing;
 use crate::domain::ids::{AccountId, DomainId};
 use crate::domain::post::MediaFile;
 use crate::domain::settings::Settings;
@@ -130,6 +131,21 @@ impl Store {
         }
     }
 
+    /// The account of that number, also one that is gone.
+    pub async fn find_account_by_id(&self, id: AccountId) -> Result<Option<Account>, Error> {
+        let row: Option<(Row, String)> = accounts::table
+            .inner_join(domains::table)
+            .filter(accounts::id.eq(id.0))
+            .select((Row::as_select(), domains::base_url))
+            .first(&mut self.connection().await?)
+            .await
+            .optional()?;
+        match row {
+            Some(row) => self.account(row).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// How many posts an account shows, and in which years the first and the last of them stand.
     pub async fn account_span(
         &self,
@@ -178,8 +194,13 @@ impl Store {
             .await
     }
 
-    /// Write what `account` says of itself and its settings, unless it was deleted meanwhile.
-    pub async fn update_account(&self, account: &Account, now: DateTime<Utc>) -> Result<(), Error> {
+    /// Write what `account` says of itself and its settings, unless it was deleted meanwhile; its followers are told.
+    pub async fn update_account(
+        &self,
+        account: &Account,
+        told: Option<&Outgoing>,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
         let pictures = [&account.profile.avatar, &account.profile.header];
         let change = (
             accounts::handle_domain.eq(&account.handle_domain),
@@ -198,15 +219,18 @@ impl Store {
                 media_rows::insert(connection, pictures.into_iter().flatten().collect(), now).await?;
                 relist(connection, Relisted::Of(account.id), &account.settings, now).await?;
                 let there = accounts::table.filter(accounts::id.eq(account.id.0).and(accounts::state.ne("gone")));
-                diesel::update(there).set(change).execute(connection).await?;
+                if let (1, Some(told)) = (diesel::update(there).set(change).execute(connection).await?, told) {
+                    announcements::announce(connection, account.id, told, now).await?;
+                }
                 changes::tell(connection).await
             })
             .await
     }
 
-    /// Take everything of an account away but its row, which keeps the handle from being given again.
-    pub async fn erase_account(&self, id: AccountId, now: DateTime<Utc>) -> Result<(), Error> {
-        use super::schema::{contexts, imports, keys};
+    /// Take everything of an account away but its row, which keeps the handle from being given again, and its keys as long
+    /// as `told`, which its followers are told, is not sent ([`Store::forget_keys`]).
+    pub async fn erase_account(&self, id: AccountId, told: Option<&Outgoing>, now: DateTime<Utc>) -> Result<(), Error> {
+        use super::schema::{activities, blocks, contexts, followers, imports, tokens};
         let mut connection = self.connection().await?;
         connection
             .transaction(async |connection| {
@@ -215,7 +239,14 @@ impl Store {
                 diesel::delete(contexts::table.filter(contexts::account_id.eq(id.0))).execute(connection).await?;
                 diesel::delete(imports::table.filter(imports::account_id.eq(id.0))).execute(connection).await?;
                 super::private::erase(connection, id).await?;
-                diesel::delete(keys::table.filter(keys::account_id.eq(id.0))).execute(connection).await?;
+                // Whatever else waits is about what is no more.
+                diesel::delete(activities::table.filter(activities::account_id.eq(id.0))).execute(connection).await?;
+                if let Some(told) = told {
+                    announcements::announce(connection, id, told, now).await?;
+                }
+                diesel::delete(followers::table.filter(followers::account_id.eq(id.0))).execute(connection).await?;
+                diesel::delete(blocks::table.filter(blocks::account_id.eq(id.0))).execute(connection).await?;
+                diesel::delete(tokens::table.filter(tokens::account_id.eq(id.0))).execute(connection).await?;
                 let emptied = (
                     accounts::name.eq(""),
                     accounts::summary_html.eq(""),
@@ -234,6 +265,7 @@ impl Store {
                     accounts::changed_at.eq(now),
                 );
                 diesel::update(accounts::table.find(id.0)).set(emptied).execute(connection).await?;
+                keys::forget(connection).await?;
                 changes::tell(connection).await
             })
             .await
@@ -261,6 +293,20 @@ impl Store {
         };
         account(row, base_url, &files)
     }
+}
+
+/// An account as it stands inside a transaction.
+pub(super) async fn get(connection: &mut AsyncPgConnection, id: AccountId) -> Result<Account, Error> {
+    let (row, base_url): (Row, String) = accounts::table
+        .inner_join(domains::table)
+        .filter(accounts::id.eq(id.0))
+        .select((Row::as_select(), domains::base_url))
+        .first(connection)
+        .await
+        .optional()?
+        .ok_or_else(|| Error::NotFound("the account".to_owned()))?;
+    let files = list_pictures(connection, &[&row.avatar_sha256, &row.header_sha256]).await?;
+    account(row, base_url, &files)
 }
 
 /// The files of those hashes.

@@ -1,13 +1,17 @@
 //! Blocks of domains and actors.
 
-use super::schema::blocks;
+use super::remote::lower;
+use super::schema::{blocks, remote_actors};
 use super::{Error, Store, changes};
-use crate::domain::block::{Block, BlockTarget, domains_above};
+use crate::domain::block::{Block, BlockTarget, Blocked, domains_above};
 use crate::domain::ids::{AccountId, BlockId};
 use crate::domain::remote::host_of;
 use chrono::{DateTime, Utc};
+use diesel::dsl::exists;
 use diesel::prelude::*;
-use diesel_async::{AsyncConnection, RunQueryDsl};
+use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use std::collections::HashMap;
 
 type Row = (i64, Option<i64>, String, String, String, DateTime<Utc>);
 
@@ -15,7 +19,11 @@ const COLUMNS: (blocks::id, blocks::account_id, blocks::kind, blocks::target, bl
     (blocks::id, blocks::account_id, blocks::kind, blocks::target, blocks::comment, blocks::created_at);
 
 fn block((id, account, kind, target, comment, since): Row) -> Block {
-    let target = if kind == "domain" { BlockTarget::Domain(target) } else { BlockTarget::Actor(target) };
+    let target = match kind.as_str() {
+        "domain" => BlockTarget::Domain(target),
+        "address" => BlockTarget::Address(target),
+        _ => BlockTarget::Actor(target),
+    };
     Block { id: BlockId(id), account: account.map(AccountId), target, comment, since }
 }
 
@@ -23,33 +31,37 @@ fn columns(target: &BlockTarget) -> (&'static str, &str) {
     match target {
         BlockTarget::Domain(domain) => ("domain", domain),
         BlockTarget::Actor(uri) => ("actor", uri),
+        BlockTarget::Address(address) => ("address", address),
     }
 }
 
 impl Store {
-    /// Whether an actor, or its domain or one above that, is blocked for the whole server or for `account`.
+    /// Whether an actor, its address if it is known here, or its domain or one above that, is blocked for the whole server or for `account`.
     pub async fn is_blocked(&self, account: Option<AccountId>, actor: &str) -> Result<bool, Error> {
         let domains = host_of(actor).map(|host| domains_above(&host)).unwrap_or_default();
         let holds = blocks::account_id.is_null().or(blocks::account_id.eq(account.map(|account| account.0)));
+        let address = remote_actors::table
+            .filter(remote_actors::uri.eq(actor).and(lower(remote_actors::handle).eq(blocks::target.nullable())));
         let aimed = (blocks::kind.eq("domain").and(blocks::target.eq_any(domains)))
-            .or(blocks::kind.eq("actor").and(blocks::target.eq(actor)));
+            .or(blocks::kind.eq("actor").and(blocks::target.eq(actor)))
+            .or(blocks::kind.eq("address").and(exists(address)));
         let found = blocks::table.filter(holds.assume_not_null()).filter(aimed);
-        Ok(diesel::select(diesel::dsl::exists(found)).get_result(&mut self.connection().await?).await?)
+        Ok(diesel::select(exists(found)).get_result(&mut self.connection().await?).await?)
     }
 
-    /// Block; whether that is new.
+    /// Block: those at whom it is aimed follow no more, and what waits for them is dropped. Nothing tells them.
     pub async fn insert_block(
         &self,
         account: Option<AccountId>,
         target: &BlockTarget,
         comment: &str,
         now: DateTime<Utc>,
-    ) -> Result<bool, Error> {
-        let (kind, target) = columns(target);
+    ) -> Result<Blocked, Error> {
+        let (kind, text) = columns(target);
         let values = (
             blocks::account_id.eq(account.map(|account| account.0)),
             blocks::kind.eq(kind),
-            blocks::target.eq(target),
+            blocks::target.eq(text),
             blocks::comment.eq(comment),
             blocks::created_at.eq(now),
         );
@@ -57,9 +69,12 @@ impl Store {
         connection
             .transaction(async |connection| {
                 let made = diesel::insert_into(blocks::table).values(values).on_conflict_do_nothing();
-                let made = made.execute(connection).await? > 0;
+                let is_new = made.execute(connection).await? > 0;
+                // First what waits: a personal inbox is known by the actor alone.
+                let deliveries = drop_deliveries(connection, account, target, now).await?;
+                let followers = remove_followers(connection, account, target).await?;
                 changes::tell(connection).await?;
-                Ok(made)
+                Ok(Blocked { is_new, followers, deliveries })
             })
             .await
     }
@@ -91,4 +106,70 @@ impl Store {
             .await?;
         Ok(rows.into_iter().map(block).collect())
     }
+
+    /// `user@domain` of those of these actors that are known, by id.
+    pub async fn list_addresses(&self, actors: &[&str]) -> Result<HashMap<String, String>, Error> {
+        let known = remote_actors::table.filter(remote_actors::uri.eq_any(actors));
+        let rows: Vec<(String, Option<String>)> =
+            known.select((remote_actors::uri, remote_actors::handle)).load(&mut self.connection().await?).await?;
+        Ok(rows.into_iter().filter_map(|(uri, handle)| Some((uri, handle?))).collect())
+    }
+}
+
+/// Which rows of `remote_actors` a block is aimed at: $1 is the target.
+fn aim(target: &BlockTarget) -> &'static str {
+    match target {
+        BlockTarget::Domain(_) => {
+            "(regexp_replace(remote_actors.host, ':[0-9]+$', '') = $1 \
+             OR right(regexp_replace(remote_actors.host, ':[0-9]+$', ''), length($1) + 1) = '.' || $1)"
+        }
+        BlockTarget::Actor(_) => "remote_actors.uri = $1",
+        BlockTarget::Address(_) => "lower(remote_actors.handle) = $1",
+    }
+}
+
+async fn remove_followers(
+    connection: &mut AsyncPgConnection,
+    account: Option<AccountId>,
+    target: &BlockTarget,
+) -> Result<u64, Error> {
+    let removed = diesel::sql_query(format!(
+        "DELETE FROM followers USING remote_actors WHERE remote_actors.id = followers.actor_id \
+         AND ($2 IS NULL OR followers.account_id = $2) AND {}",
+        aim(target)
+    ));
+    let removed = removed
+        .bind::<Text, _>(columns(target).1)
+        .bind::<Nullable<BigInt>, _>(account.map(|account| account.0))
+        .execute(connection)
+        .await?;
+    Ok(removed as u64)
+}
+
+/// Drop what waits for a domain, or for the personal inbox of an actor: a shared one has others behind it. What a worker has
+/// in its hands is not taken from it.
+async fn drop_deliveries(
+    connection: &mut AsyncPgConnection,
+    account: Option<AccountId>,
+    target: &BlockTarget,
+    now: DateTime<Utc>,
+) -> Result<u64, Error> {
+    let theirs = match target {
+        BlockTarget::Domain(_) => "(regexp_replace(d.host, ':[0-9]+$', '') = $1 \
+             OR right(regexp_replace(d.host, ':[0-9]+$', ''), length($1) + 1) = '.' || $1)"
+            .to_owned(),
+        _ => format!("d.inbox IN (SELECT inbox FROM remote_actors WHERE {})", aim(target)),
+    };
+    let dropped = diesel::sql_query(format!(
+        "UPDATE deliveries d SET state = 'dropped', settled_at = $3, answer = 'it is blocked' FROM activities a \
+         WHERE a.id = d.activity_id AND d.state = 'waiting' AND d.leased_until IS NULL \
+         AND ($2 IS NULL OR a.account_id = $2) AND {theirs}"
+    ));
+    let dropped = dropped
+        .bind::<Text, _>(columns(target).1)
+        .bind::<Nullable<BigInt>, _>(account.map(|account| account.0))
+        .bind::<Timestamptz, _>(now)
+        .execute(connection)
+        .await?;
+    Ok(dropped as u64)
 }

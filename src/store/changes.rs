@@ -1,4 +1,4 @@
-//! Telling every server process that answers may have changed, and hearing it.
+//! Telling every server process that answers may have changed, or that something is to be sent, and hearing it.
 //!
 //! Each transaction that changes what an URL answers ends with `tell`; Postgres passes it on when, and only when, the
 //! transaction is committed. Must never know what is done about it. Start with [`Store::listen`].
@@ -10,8 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio_postgres::AsyncMessage;
 
-/// The channel's name, in this database alone.
+/// The channel of what URLs answer, in this database alone.
 const CHANNEL: &str = "everpost_changed";
+/// The channel of what is to be sent.
+pub(super) const DELIVERIES: &str = "everpost_deliveries";
 /// How often a quiet connection is asked whether it still stands, and how long it may take to say so: a network that
 /// swallows packets ends no connection by itself.
 const PULSE: Duration = Duration::from_secs(5);
@@ -26,7 +28,7 @@ const GENTLE: Duration = Duration::from_secs(1);
 pub enum Heard {
     /// From now on no change is missed.
     Listening,
-    /// A transaction was committed that changes what some URL answers.
+    /// A transaction was committed that tells on this channel.
     Changed,
     /// From now on changes are missed.
     Lost,
@@ -34,7 +36,12 @@ pub enum Heard {
 
 /// Note on a connection, inside a transaction, that it changes what some URL answers.
 pub(super) async fn tell(connection: &mut AsyncPgConnection) -> Result<(), Error> {
-    Ok(connection.batch_execute(&format!("NOTIFY {CHANNEL}")).await?)
+    notify(connection, CHANNEL).await
+}
+
+/// Tell on a channel, once the transaction is committed.
+pub(super) async fn notify(connection: &mut AsyncPgConnection, channel: &str) -> Result<(), Error> {
+    Ok(connection.batch_execute(&format!("NOTIFY {channel}")).await?)
 }
 
 /// When what comes in floods was last told of, and whether more of it waits to be told.
@@ -77,11 +84,16 @@ impl Store {
 
     /// Listen for changes on a connection of its own, for ever: a lost connection is made anew.
     pub async fn listen(&self, heard: impl Fn(Heard)) {
+        self.listen_to(CHANNEL, heard).await;
+    }
+
+    /// The same on another channel.
+    pub(super) async fn listen_to(&self, channel: &'static str, heard: impl Fn(Heard)) {
         let mut wait = RETRY.0;
         loop {
             let mut listened = false;
             let lost = self
-                .listen_once(&mut |what| {
+                .listen_once(channel, &mut |what| {
                     listened = true;
                     heard(what);
                 })
@@ -90,14 +102,14 @@ impl Store {
                 heard(Heard::Lost);
                 wait = RETRY.0;
             }
-            tracing::debug!(cause = %lost, "nobody tells of changes for the moment");
+            tracing::debug!(cause = %lost, channel, "nobody tells of changes for the moment");
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(RETRY.1);
         }
     }
 
     /// Listen until the connection is lost, and say why it was.
-    async fn listen_once(&self, heard: &mut impl FnMut(Heard)) -> Error {
+    async fn listen_once(&self, channel: &str, heard: &mut impl FnMut(Heard)) -> Error {
         let (client, mut connection) = match super::dial(&self.place, "everpost listener").await {
             Ok(dialled) => dialled,
             Err(error) => return error,
@@ -106,7 +118,7 @@ impl Store {
         let unavailable = |cause: tokio_postgres::Error| Error::Unavailable(cause.to_string());
         let gone = || Error::Unavailable("the connection ended".to_owned());
         // Nothing comes back on a connection unless its messages are polled.
-        let listen = format!("LISTEN {CHANNEL}");
+        let listen = format!("LISTEN {channel}");
         let asked = client.batch_execute(&listen);
         tokio::pin!(asked);
         loop {

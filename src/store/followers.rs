@@ -1,5 +1,6 @@
 //! Who follows our accounts, and who has asked to.
 
+use super::remote::lower;
 use super::schema::{followers, remote_actors};
 use super::{Error, Store, changes, deliveries, remote};
 use crate::domain::delivery::Outgoing;
@@ -156,6 +157,27 @@ impl Store {
             .limit(i64::try_from(limit).unwrap_or(i64::MAX))
             .select((followers::id, remote_actors::uri));
         Ok(rows.load(&mut self.connection().await?).await?)
+    }
+
+    /// Those who have this id, or go by this `user@domain`, whatever its case: three at most.
+    pub async fn find_followers_named(&self, account: AccountId, who: &str) -> Result<Vec<Follower>, Error> {
+        let goes_by = remote_actors::handle.is_not_null().and(lower(remote_actors::handle).eq(who.to_lowercase()));
+        let rows: Vec<Row> = followers::table
+            .inner_join(remote_actors::table)
+            .filter(followers::account_id.eq(account.0))
+            .filter(remote_actors::uri.eq(who).or(goes_by.assume_not_null()))
+            .order(followers::actor_id)
+            .limit(3)
+            .select((
+                remote::Row::as_select(),
+                followers::state,
+                followers::follow_uri,
+                followers::follow,
+                followers::created_at,
+            ))
+            .load(&mut self.connection().await?)
+            .await?;
+        rows.into_iter().map(follower).collect()
     }
 
     /// How many are in this state.

@@ -1,9 +1,10 @@
 //! Rows of key pairs. What is in them is opaque here; `federation::keys` makes, seals and opens them.
 
-use super::schema::keys;
+use super::schema::{accounts, activities, deliveries, keys};
 use super::{Error, Store, changes};
 use crate::domain::ids::{AccountId, DomainId};
 use chrono::{DateTime, Utc};
+use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use diesel_async::{AsyncConnection, RunQueryDsl};
 
@@ -77,6 +78,11 @@ impl Store {
             .await
     }
 
+    /// Let go of the keys of accounts that are gone, once the word of it went out or was given up; how many there were.
+    pub async fn forget_keys(&self) -> Result<usize, Error> {
+        forget(&mut *self.connection().await?).await
+    }
+
     /// Store keys of an owner; those that are there already (by kind and id) stay as they are.
     pub async fn insert_keys(&self, owner: KeyOwner, rows: &[KeyRow], now: DateTime<Utc>) -> Result<(), Error> {
         let mut connection = self.connection().await?;
@@ -87,6 +93,18 @@ impl Store {
             })
             .await
     }
+}
+
+/// Let go of the keys of accounts that are gone, once nothing waits that is to be signed with them.
+pub(super) async fn forget(connection: &mut diesel_async::AsyncPgConnection) -> Result<usize, Error> {
+    let waiting = deliveries::table
+        .inner_join(activities::table)
+        .filter(deliveries::state.eq("waiting"))
+        .filter(activities::account_id.nullable().eq(keys::account_id));
+    let gone = accounts::table.filter(accounts::state.eq("gone")).select(accounts::id.nullable());
+    let unneeded = keys::table.filter(keys::account_id.eq_any(gone)).filter(not(exists(waiting)));
+    let ids: Vec<i64> = unneeded.select(keys::id).load(connection).await?;
+    Ok(diesel::delete(keys::table.filter(keys::id.eq_any(ids))).execute(connection).await?)
 }
 
 /// Store keys on a connection that may be inside a transaction.

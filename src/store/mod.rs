@@ -5,10 +5,11 @@
 //! Start with `posts.rs`; writing an archive is `ingest/`.
 
 pub mod accounts;
+pub mod announcements;
 pub mod archive;
 pub mod blocks;
 pub mod changes;
-mod deliveries;
+pub mod deliveries;
 mod details;
 pub mod domains;
 pub mod errands;
@@ -30,6 +31,7 @@ pub mod reports;
 mod schema;
 mod threads;
 mod together;
+pub mod tokens;
 
 use diesel::ConnectionError;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};

@@ -5,7 +5,8 @@ use super::replies::list_echoes;
 use super::schema::{
     accounts, attachments, contexts, echoes, media, post_revisions, post_sources, posts, reactions, replies,
 };
-use super::{Error, Store, changes, details, media as media_rows};
+use super::{Error, Store, announcements, changes, details, media as media_rows};
+use crate::domain::delivery::Outgoing;
 use crate::domain::echo::Echo;
 use crate::domain::ids::{AccountId, ContextId, PostId};
 use crate::domain::post::{Attachment, Boost, Entry, Post, Stored, Tombstone, Visibility};
@@ -143,15 +144,23 @@ impl Store {
         Ok(rows.into_iter().map(|(context, count)| (ContextId(context), count)).collect())
     }
 
-    /// Withdraw a post: number, key and date stay, everything else goes, earlier revisions too. Whether it stood until now.
-    pub async fn withdraw_post(&self, account: AccountId, id: PostId, now: DateTime<Utc>) -> Result<bool, Error> {
+    /// Withdraw a post: number, key and date stay, everything else goes, earlier revisions too. Followers are told where
+    /// another server has seen it. Whether it stood until now.
+    pub async fn withdraw_post(
+        &self,
+        account: AccountId,
+        id: PostId,
+        told: Option<&Outgoing>,
+        now: DateTime<Utc>,
+    ) -> Result<bool, Error> {
         let mut connection = self.connection().await?;
         connection
             .transaction(async |connection| {
                 super::accounts::lock_writing(connection, account).await?;
-                let withdrawn: Option<DateTime<Utc>> = posts::table
+                type Moments = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+                let (withdrawn, exposed): Moments = posts::table
                     .filter(posts::id.eq(id.0).and(posts::account_id.eq(account.0)))
-                    .select(posts::withdrawn_at)
+                    .select((posts::withdrawn_at, posts::exposed_at))
                     .for_update()
                     .first(connection)
                     .await
@@ -162,6 +171,9 @@ impl Store {
                     return Ok(false);
                 }
                 empty(connection, &[id.0], now).await?;
+                if let (Some(told), true) = (told, exposed.is_some()) {
+                    announcements::announce(connection, account, told, now).await?;
+                }
                 super::accounts::touch(connection, account, now).await?;
                 changes::tell(connection).await?;
                 Ok(true)
@@ -208,27 +220,41 @@ impl Store {
 
     /// Add to rows what lies in other rows: attachments, and whether what they answer, quote or pass on still stands.
     pub(super) async fn complete(&self, rows: Vec<Row>) -> Result<Vec<Entry>, Error> {
-        let mut connection = self.connection().await?;
-        let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
-        let mut files = list_files(&mut connection, &ids).await?;
-        let parents: Vec<i64> = rows.iter().filter_map(|row| row.reply_to_id).collect();
-        let parents: Vec<i64> = match parents.is_empty() {
-            true => Vec::new(),
-            false => {
-                let parents = posts::table.filter(posts::id.eq_any(&parents).and(posts::withdrawn_at.is_null()));
-                parents.select(posts::id).load(&mut connection).await?
-            }
-        };
-        let echoes = list_echoes(&mut connection, &ids).await?;
-        let relations = Relations { parents, referred: list_referred(&mut connection, &rows).await?, echoes };
-        rows.into_iter()
-            .map(|row| {
-                let (mine, rest) = files.drain(..).partition(|file| file.0 == row.id);
-                files = rest;
-                entry(row, mine, &relations)
-            })
-            .collect()
+        complete(&mut *self.connection().await?, rows).await
     }
+}
+
+async fn complete(connection: &mut AsyncPgConnection, rows: Vec<Row>) -> Result<Vec<Entry>, Error> {
+    let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+    let mut files = list_files(connection, &ids).await?;
+    let parents: Vec<i64> = rows.iter().filter_map(|row| row.reply_to_id).collect();
+    let parents: Vec<i64> = match parents.is_empty() {
+        true => Vec::new(),
+        false => {
+            let parents = posts::table.filter(posts::id.eq_any(&parents).and(posts::withdrawn_at.is_null()));
+            parents.select(posts::id).load(connection).await?
+        }
+    };
+    let echoes = list_echoes(connection, &ids).await?;
+    let relations = Relations { parents, referred: list_referred(connection, &rows).await?, echoes };
+    rows.into_iter()
+        .map(|row| {
+            let (mine, rest) = files.drain(..).partition(|file| file.0 == row.id);
+            files = rest;
+            entry(row, mine, &relations)
+        })
+        .collect()
+}
+
+/// Those of these posts that an account shows, as they stand inside a transaction, by number.
+pub(super) async fn list_shown(connection: &mut AsyncPgConnection, ids: &[i64]) -> Result<Vec<Post>, Error> {
+    let shown = posts::table.filter(posts::id.eq_any(ids)).filter(listed_posts()).order(posts::id);
+    let rows: Vec<Row> = shown.select(Row::as_select()).load(connection).await?;
+    let post = |entry| match entry {
+        Entry::Post(post) => Some(*post),
+        Entry::Boost(_) => None,
+    };
+    Ok(complete(connection, rows).await?.into_iter().filter_map(post).collect())
 }
 
 /// The attachments of some posts, each in its order.

@@ -1,5 +1,6 @@
 //! What archives told of an account: a JSON column, and the transaction that lets an archive fill a profile.
 
+use super::announcements::{self, OfAccount};
 use super::schema::accounts as table;
 use super::{Error, Store, accounts, changes, media as media_rows};
 use crate::domain::account::Profile;
@@ -16,10 +17,17 @@ type Standing = (Profile, Option<ArchivedProfile>, Option<String>);
 
 impl Store {
     /// Let an archive fill and refresh an account's profile ([`merge`]). The pictures that it brings are on the disk already;
-    /// one that is not shown in the end is forgotten with the other files that nothing refers to.
+    /// one that is not shown in the end is forgotten with the other files that nothing refers to. Followers are told of what
+    /// is shown otherwise now.
     ///
     /// The row is locked meanwhile, so that nothing is lost of what the owner sets at the same time.
-    pub async fn take_profile(&self, id: AccountId, new: &NewProfile, now: DateTime<Utc>) -> Result<Merged, Error> {
+    pub async fn take_profile(
+        &self,
+        id: AccountId,
+        new: &NewProfile,
+        told: OfAccount<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<Merged, Error> {
         let mut connection = self.connection().await?;
         connection
             .transaction(async |connection| {
@@ -47,6 +55,12 @@ impl Store {
                 );
                 diesel::update(table::table.find(id.0)).set(change).execute(connection).await?;
                 accounts::touch(connection, id, now).await?;
+                if merged.profile != present || stated != actor.as_ref() {
+                    let account = accounts::get(connection, id).await?;
+                    if let Some(told) = told(&account) {
+                        announcements::announce(connection, id, &told, now).await?;
+                    }
+                }
                 changes::tell(connection).await?;
                 Ok(merged)
             })

@@ -6,9 +6,15 @@ use crate::domain::ids::RemoteActorId;
 use crate::domain::remote::{KnownActor, RemoteActor, RemoteKey, host_of};
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::sql_types::{Nullable, Text};
 use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
 use serde_json::{Value, json};
+
+diesel::define_sql_function! {
+    /// A text in lower case.
+    fn lower(text: Nullable<Text>) -> Nullable<Text>;
+}
 
 /// An actor as stored.
 #[derive(Queryable, Selectable)]

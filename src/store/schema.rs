@@ -4,6 +4,7 @@ diesel::table! {
     everpost_instance (id) {
         id -> Bool,
         created_at -> Timestamptz,
+        deliveries_paused_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -234,6 +235,7 @@ diesel::table! {
         object_uri -> Text,
         body -> Text,
         created_at -> Timestamptz,
+        signed_by -> Nullable<Text>,
     }
 }
 
@@ -250,6 +252,38 @@ diesel::table! {
         status -> Nullable<Int2>,
         answer -> Nullable<Text>,
         settled_at -> Nullable<Timestamptz>,
+        line -> Int8,
+        leased_by -> Nullable<Int8>,
+    }
+}
+
+diesel::table! {
+    delivery_hosts (host) {
+        host -> Text,
+        standing -> Text,
+        failures -> Int4,
+        failing_since -> Nullable<Timestamptz>,
+        paused_until -> Nullable<Timestamptz>,
+        reason -> Text,
+        answered_at -> Nullable<Timestamptz>,
+        look_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    delivery_wakes (id) {
+        id -> Int8,
+        host -> Text,
+    }
+}
+
+diesel::table! {
+    parked_inboxes (inbox) {
+        inbox -> Text,
+        status -> Int2,
+        parked_at -> Timestamptz,
+        checks -> Int4,
+        check_at -> Timestamptz,
     }
 }
 
@@ -261,6 +295,18 @@ diesel::table! {
         target -> Text,
         comment -> Text,
         created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    tokens (id) {
+        id -> Int8,
+        account_id -> Nullable<Int8>,
+        name -> Text,
+        scopes -> Array<Text>,
+        sha256 -> Bytea,
+        created_at -> Timestamptz,
+        used_at -> Nullable<Timestamptz>,
     }
 }
 

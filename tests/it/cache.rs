@@ -185,7 +185,7 @@ async fn while_nobody_tells_of_changes_nothing_is_kept() {
     app.database.execute(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {listener}"));
     app.database.let_in(false);
     let away = async |text: String| {
-        app.app.store.update_account(&renamed(&ann, &text), Utc::now()).await.unwrap();
+        app.app.store.update_account(&renamed(&ann, &text), None, Utc::now()).await.unwrap();
         app.object("/users/ann").await["name"] == text.as_str()
     };
     let mut n = 0;

@@ -100,7 +100,8 @@ async fn outbox_pages_hold_twenty_creates_newest_first_and_lead_from_first_to_th
     for page in &pages {
         assert_eq!((&page["type"], &page["partOf"]), (&json!("OrderedCollectionPage"), &root["id"]));
         for create in page["orderedItems"].as_array().unwrap() {
-            assert!(create["object"]["replies"].is_string() && create.get("@context").is_none());
+            assert!(create["object"]["replies"].is_string() && create["object"].get("@context").is_none());
+            assert!(create["@context"].is_array(), "its proof needs it");
         }
     }
     assert!(pages[0].get("prev").is_none() && pages[2].get("next").is_none());

@@ -147,6 +147,34 @@ async fn what_we_sign_fedify_verifies() {
     }
 }
 
+#[tokio::test]
+async fn what_we_serve_fedify_verifies() {
+    let app = crate::support::TestApp::start().await;
+    let at = "2024-01-01T00:00:00Z";
+    let mut post = crate::activitypub::post(at);
+    post.content = everpost::text::SafeHtml::sanitise("<p>Grüße, 🐘 &amp; \"Anführung\"</p>");
+    post.tags = vec!["Uhren".to_owned()];
+    crate::activitypub::account(&app, "ann").await;
+    crate::activitypub::store(&app, "ann", &[post]).await;
+    let note = format!("/users/ann/statuses/{}", crate::support::status_id(at));
+    let item = app.object("/users/ann/outbox?page=true").await["orderedItems"][0].take();
+    let mut lines = vec![json!({"kind": "actor", "actor": app.object("/users/ann").await})];
+    for object in [app.object(&note).await, app.object(&format!("{note}/activity")).await, item] {
+        let mut changed = object.clone();
+        lines.push(json!({"kind": "object", "name": "good", "object": object}));
+        changed["published"] = json!("2024-01-01T00:00:01Z");
+        lines.push(json!({"kind": "object", "name": "another time", "object": changed}));
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let text: Vec<String> = lines.iter().map(Value::to_string).collect();
+    std::fs::write(file.path(), text.join("\n")).unwrap();
+    let verdicts = outside(&["signatures.mjs", "verify", file.path().to_str().unwrap()]).await;
+    assert_eq!(verdicts.len(), 6);
+    for (verdict, line) in verdicts.iter().zip(&lines[1..]) {
+        assert_eq!(verdict["proven"], verdict["name"] == "good", "{line}");
+    }
+}
+
 /// A file of `folder`, written.
 fn file(folder: &std::path::Path, name: &str, bytes: &[u8]) -> String {
     std::fs::write(folder.join(name), bytes).unwrap();

@@ -7,6 +7,7 @@ mod find;
 mod insert;
 mod write;
 
+use super::announcements::OfPost;
 use super::listing::{KeptCounts, count_kept};
 use super::schema::{attachments, post_sources, posts};
 use super::{Error, Store};
@@ -97,12 +98,13 @@ impl Store {
     }
 
     /// Write a batch of an import in one transaction. The posts of a batch have different keys.
-    /// Without an import it is a dry run: it does the same and takes it back.
+    /// Without an import it is a dry run: it does the same and takes it back. Followers are told of edits, within bounds.
     pub async fn ingest(
         &self,
         account: AccountId,
         batch: &[NewPost],
         import: Option<ImportId>,
+        edited: Option<OfPost<'_>>,
         now: DateTime<Utc>,
     ) -> Result<Stored, Error> {
         let mut tries = 0;
@@ -113,11 +115,11 @@ impl Store {
             let outcome = connection
                 .transaction(async |connection| {
                     if import.is_some() {
-                        stored = Some(write::boxed(connection, account, batch, import, now).await?);
+                        stored = Some(write::boxed(connection, account, batch, import, edited, now).await?);
                         return Ok(());
                     }
                     let before = count_kept(connection, account).await?;
-                    let mut would = write::boxed(connection, account, batch, None, now).await?;
+                    let mut would = write::boxed(connection, account, batch, None, None, now).await?;
                     would.more = count_kept(connection, account).await? - before;
                     stored = Some(would);
                     Err(Ended::DryRun)

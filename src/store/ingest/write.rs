@@ -9,10 +9,11 @@ use crate::domain::post::{Kept, NewPost};
 use crate::domain::settings::Settings;
 use crate::domain::snowflake;
 use crate::domain::source::SourceKey;
+use crate::store::announcements::{self, OfPost};
 use crate::store::imports::revisions;
 use crate::store::listing::is_listed;
 use crate::store::schema::{attachments, contexts, post_sources, posts};
-use crate::store::{Error, accounts, changes, details};
+use crate::store::{Error, accounts, changes, details, posts as post_rows};
 use chrono::{DateTime, Utc};
 use diesel::dsl::exists;
 use diesel::prelude::*;
@@ -28,9 +29,10 @@ pub(super) fn boxed<'a>(
     account: AccountId,
     batch: &'a [NewPost],
     import: Option<ImportId>,
+    edited: Option<OfPost<'a>>,
     now: DateTime<Utc>,
 ) -> BoxFuture<'a, Result<Stored, Error>> {
-    write(connection, account, batch, import, now).boxed()
+    write(connection, account, batch, import, edited, now).boxed()
 }
 
 async fn write(
@@ -38,6 +40,7 @@ async fn write(
     account: AccountId,
     batch: &[NewPost],
     import: Option<ImportId>,
+    told: Option<OfPost<'_>>,
     now: DateTime<Utc>,
 ) -> Result<Stored, Error> {
     accounts::lock_writing(connection, account).await?;
@@ -52,12 +55,14 @@ async fn write(
     let mut stored = Stored::default();
     let mut created: Vec<(&NewPost, PostId, ContextId)> = Vec::new();
     let mut attached: Vec<(&NewPost, PostId, Files)> = Vec::new();
+    let mut edits: Vec<PostId> = Vec::new();
     for new in batch {
         let existing = standing.get(&new.key.0).cloned();
         let kept = match (decide(existing.as_ref(), new), existing) {
             (Decision::Replace { edited }, Some(existing)) => {
-                let earlier = replace(connection, &existing, new, edited, &settings, now).await?;
+                let (earlier, is_news) = replace(connection, &existing, new, edited, &settings, now).await?;
                 attached.extend(earlier.map(|files| (new, existing.id, files)));
+                edits.extend(is_news.then_some(existing.id));
                 Kept::Updated(existing.id)
             }
             (Decision::Fill, Some(existing)) => {
@@ -102,11 +107,40 @@ async fn write(
         revisions::keep(connection, import, earlier, &updated).await?;
     }
     adopt_orphans(connection, account, &created, &settings, now).await?;
+    if let Some(told) = told {
+        announce_edits(connection, account, &edits, told, now).await?;
+    }
     if stored.kept.iter().any(|kept| matches!(kept, Kept::Created(_) | Kept::Updated(_))) {
         accounts::touch(connection, account, now).await?;
         changes::tell(connection).await?;
     }
     Ok(stored)
+}
+
+/// Tell followers of posts whose text was changed, as many as may be told at once. The others have their new text all the
+/// same, for who fetches them again.
+async fn announce_edits(
+    connection: &mut AsyncPgConnection,
+    account: AccountId,
+    edits: &[PostId],
+    told: OfPost<'_>,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    if edits.is_empty() {
+        return Ok(());
+    }
+    let left = announcements::edits_left(connection, account, now).await?;
+    let ids: Vec<i64> = edits.iter().take(left).map(|id| id.0).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let account = accounts::get(connection, account).await?;
+    for post in post_rows::list_shown(connection, &ids).await? {
+        if let Some(told) = told(&account, &post) {
+            announcements::announce(connection, account.id, &told, now).await?;
+        }
+    }
+    Ok(())
 }
 
 /// The preferred number, or the next free one from the minted one on.
@@ -227,7 +261,8 @@ async fn merged(connection: &mut AsyncPgConnection, existing: &Existing, new: &N
 }
 
 /// Write a post over what stands. Its number stays; its date stays too once another server has seen it.
-/// Gives back the files that it had; `None` if it keeps them, because it comes from another format without any.
+/// Gives back the files that it had; `None` if it keeps them, because it comes from another format without any. And whether
+/// the edit is news to a server that has seen the post: another text, and a later time of it.
 async fn replace(
     connection: &mut AsyncPgConnection,
     existing: &Existing,
@@ -235,7 +270,8 @@ async fn replace(
     edited: bool,
     settings: &Settings,
     now: DateTime<Utc>,
-) -> Result<Option<Files>, Error> {
+) -> Result<(Option<Files>, bool), Error> {
+    type Before = (DateTime<Utc>, Option<DateTime<Utc>>, Option<DateTime<Utc>>, String, Option<String>);
     let row = posts::table.find(existing.id.0);
     let other = existing.is_of_other_format(new);
     let whole;
@@ -245,8 +281,9 @@ async fn replace(
     } else {
         new
     };
-    let (published, exposed): (DateTime<Utc>, Option<DateTime<Utc>>) =
-        row.select((posts::published_at, posts::exposed_at)).for_update().first(connection).await?;
+    let columns = (posts::published_at, posts::exposed_at, posts::updated_at, posts::content_html, posts::warning);
+    let (published, exposed, updated, text, warning): Before =
+        row.select(columns).for_update().first(connection).await?;
     let published = if exposed.is_some() { published } else { new.published };
     let stated = new.edited.filter(|at| *at > published);
     diesel::update(row)
@@ -260,20 +297,25 @@ async fn replace(
         ))
         .execute(connection)
         .await?;
+    let mut is_news = false;
     if edited || stated.is_some() {
-        diesel::update(row).set(posts::updated_at.eq(stated.unwrap_or(now))).execute(connection).await?;
+        let at = stated.unwrap_or(now);
+        diesel::update(row).set(posts::updated_at.eq(at)).execute(connection).await?;
+        let other_text = text != new.content.as_str() || warning != new.warning;
+        is_news = other_text && exposed.is_some() && existing.withdrawn.is_none() && at > updated.unwrap_or(published);
     }
     diesel::delete(post_sources::table.find(existing.id.0)).execute(connection).await?;
     diesel::insert_into(post_sources::table).values(source(new, existing.id)).execute(connection).await?;
     if other && existing.files > 0 && !has_files(new) {
-        return Ok(None);
+        return Ok((None, is_news));
     }
     let dropped: Vec<(String, Option<String>)> =
         diesel::delete(attachments::table.filter(attachments::post_id.eq(existing.id.0)))
             .returning((attachments::source_url, attachments::media_sha256))
             .get_results(connection)
             .await?;
-    Ok(Some(dropped.into_iter().filter_map(|(source_url, file)| Some((source_url, file?))).collect()))
+    let files = dropped.into_iter().filter_map(|(source_url, file)| Some((source_url, file?))).collect();
+    Ok((Some(files), is_news))
 }
 
 /// Let a poorer format fill what is empty; whether it filled anything.

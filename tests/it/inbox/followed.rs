@@ -93,7 +93,7 @@ async fn a_follow_of_nobody_of_a_draft_and_of_the_gone_is_taken_and_leaves_nothi
     assert_eq!(bob.send_as(&app, to_draft).await.status, 404);
     app.database.execute("UPDATE accounts SET state = 'live'");
     let id = app.account("ann").await.id;
-    app.app.store.erase_account(id, Utc::now()).await.unwrap();
+    app.app.store.erase_account(id, None, Utc::now()).await.unwrap();
     bob.says(&app, &follow(&app, &bob, 4)).await;
     let to_gone = Sending { path: "/users/ann/inbox".to_owned(), ..Sending::of(&follow(&app, &bob, 5)) };
     assert_eq!(bob.send_as(&app, to_gone).await.status, 410);

@@ -179,7 +179,7 @@ async fn what_is_kept_below_a_post_is_bounded_and_goes_with_the_post() {
         store.receive(&bob, None, &Effect::React(&reaction), now).await.unwrap();
     }
     assert_eq!(app.database.number("SELECT count(*) FROM reactions"), 20);
-    store.withdraw_post(app.account("ann").await.id, post, now).await.unwrap();
+    store.withdraw_post(app.account("ann").await.id, post, None, now).await.unwrap();
     for table in ["reactions", "replies", "echoes"] {
         assert_eq!(app.database.number(&format!("SELECT count(*) FROM {table}")), 0, "{table}");
     }

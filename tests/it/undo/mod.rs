@@ -51,7 +51,7 @@ async fn import_at(app: &TestApp, posts: &[NewPost], now: DateTime<Utc>) -> (Imp
     let account = app.account("ann").await;
     let store = &app.app.store;
     let id = store.begin_import(account.id, &["an archive".to_owned()], Format::Mastodon, now).await.unwrap();
-    let stored = store.ingest(account.id, posts, Some(id), now).await.unwrap();
+    let stored = store.ingest(account.id, posts, Some(id), None, now).await.unwrap();
     (id, stored.kept)
 }
 

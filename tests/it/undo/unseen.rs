@@ -135,7 +135,7 @@ async fn an_import_that_writes_a_post_twice_is_undone_as_one() {
     let ann = app.account("ann").await;
     let (id, _) = import_at(&app, &[edited(post(ONE), "Once."), post(TWO)], Utc::now()).await;
     let richer = [edited(post(ONE), "Twice."), edited(post(TWO), "Twice.")];
-    app.app.store.ingest(ann.id, &richer, Some(id), Utc::now()).await.unwrap();
+    app.app.store.ingest(ann.id, &richer, Some(id), None, Utc::now()).await.unwrap();
     assert_eq!(undo(&app, id).await.counts, counts(1, 0, 1, 0));
     assert_eq!(dump(&app.database), was);
 }

@@ -1,0 +1,1 @@
+ALTER TABLE everpost_instance DROP COLUMN deliveries_paused_at;

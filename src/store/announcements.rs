@@ -1,0 +1,84 @@
+//! What followers are told of a change, enqueued in the transaction that makes it.
+//!
+//! What is said is made by whoever asks for the change, from the account or post as it stands afterwards: this room knows
+//! no ActivityPub. Start with [`announce`].
+
+use super::schema::{activities, deliveries, followers};
+use super::{Error, deliveries as queue};
+use crate::domain::account::Account;
+use crate::domain::delivery::Outgoing;
+use crate::domain::follower::FollowState;
+use crate::domain::ids::AccountId;
+use crate::domain::post::Post;
+use chrono::{DateTime, Duration, Utc};
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+/// Makes, from an account as it stands after a change, what its followers are told; `None` for nothing.
+pub type OfAccount<'a> = &'a (dyn Fn(&Account) -> Option<Outgoing> + Send + Sync);
+
+/// The same of a post of an account.
+pub type OfPost<'a> = &'a (dyn Fn(&Account, &Post) -> Option<Outgoing> + Send + Sync);
+
+/// Edits of posts that an account announces within an hour at most: more at once is a repair of an archive and no edit, and
+/// would look like spam.
+pub const EDITS_AN_HOUR: i64 = 20;
+
+/// Enqueue what followers are told, on a connection inside the transaction which makes it true. Nothing where nobody
+/// follows.
+///
+/// What was enqueued before about the same object and is only an earlier state of it is dropped, as far as it waits still:
+/// who changes five things gets one message out, not five.
+pub(super) async fn announce(
+    connection: &mut AsyncPgConnection,
+    account: AccountId,
+    outgoing: &Outgoing,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    if !has_followers(connection, account).await? {
+        return Ok(());
+    }
+    if outgoing.kind == "Update" {
+        let earlier = activities::table
+            .filter(activities::account_id.eq(account.0).and(activities::object_uri.eq(&outgoing.object)))
+            // One that brings new keys goes out whatever comes after it.
+            .filter(activities::kind.eq("Update").and(activities::signed_by.is_null()))
+            .select(activities::id);
+        let waiting = deliveries::table
+            .filter(deliveries::activity_id.eq_any(earlier))
+            .filter(deliveries::state.eq("waiting").and(deliveries::leased_until.is_null()));
+        let dropped = (
+            deliveries::state.eq("dropped"),
+            deliveries::settled_at.eq(now),
+            deliveries::answer.eq("a later Update took its place"),
+        );
+        diesel::update(waiting).set(dropped).execute(connection).await?;
+    }
+    queue::enqueue(connection, account, outgoing, now).await?;
+    Ok(())
+}
+
+/// How many edits of posts may still be announced at this moment.
+pub(super) async fn edits_left(
+    connection: &mut AsyncPgConnection,
+    account: AccountId,
+    now: DateTime<Utc>,
+) -> Result<usize, Error> {
+    if !has_followers(connection, account).await? {
+        return Ok(0);
+    }
+    let recent: i64 = activities::table
+        .filter(activities::account_id.eq(account.0).and(activities::kind.eq("Update")))
+        .filter(activities::object_uri.like("%/statuses/%"))
+        .filter(activities::created_at.gt(now - Duration::hours(1)))
+        .count()
+        .get_result(connection)
+        .await?;
+    Ok(usize::try_from(EDITS_AN_HOUR - recent).unwrap_or(0))
+}
+
+async fn has_followers(connection: &mut AsyncPgConnection, account: AccountId) -> Result<bool, Error> {
+    let accepted = followers::table
+        .filter(followers::account_id.eq(account.0).and(followers::state.eq(FollowState::Accepted.as_str())));
+    Ok(diesel::select(diesel::dsl::exists(accepted)).get_result(connection).await?)
+}

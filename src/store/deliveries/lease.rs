@@ -1,0 +1,384 @@
+//! What a worker may send now: leased to it for a while, in one short transaction.
+//!
+//! Hosts are found first, by when they have to be looked at, and their deliveries after that. So the time it takes depends
+//! neither on how much waits nor on how many hosts are dead, and a host gets its turn whatever waits for another.
+
+use super::{Error, Store, standing};
+use crate::domain::block::domains_above;
+use crate::domain::delivery::{Leased, Obstacle, Standing};
+use crate::domain::ids::{AccountId, DeliveryId};
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{BoxedSqlQuery, SqlQuery};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Timestamptz};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use std::collections::{HashMap, HashSet};
+
+/// Hosts that are taken in at once from those which something was enqueued for.
+const INTAKE: i64 = 5000;
+/// Wait before a host is looked at again whose due deliveries all wait for earlier ones about the same object.
+const BEHIND: TimeDelta = TimeDelta::seconds(60);
+
+/// Makes leases end, with the condition between the two; the hosts are told to the workers.
+const FREE: &str =
+    "WITH freed AS (UPDATE deliveries SET leased_by = NULL, leased_until = NULL WHERE leased_by IS NOT NULL AND";
+const FREED: &str = "RETURNING host), \
+    told AS (INSERT INTO delivery_wakes (host) SELECT DISTINCT host FROM freed) \
+    SELECT count(*) AS id FROM freed";
+
+/// How much a worker takes on.
+#[derive(Clone, Copy, Debug)]
+pub struct Lanes {
+    /// How many deliveries to hosts of this standing it can take on at most.
+    pub free: [(Standing, usize); 4],
+    /// How many in all.
+    pub total: usize,
+    /// How many deliveries are under way to a host of good standing at once, all workers together. Others get one.
+    pub each: usize,
+}
+
+/// What a worker found.
+#[derive(Debug, Default)]
+pub struct Look {
+    /// What it has now.
+    pub leased: Vec<Leased>,
+    /// When the next host has to be looked at, of those that it has room for.
+    pub next: Option<DateTime<Utc>>,
+}
+
+#[derive(QueryableByName)]
+struct Host {
+    #[diesel(sql_type = Text)]
+    host: String,
+    #[diesel(sql_type = Text)]
+    standing: String,
+}
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = BigInt)]
+    account_id: i64,
+    #[diesel(sql_type = Text)]
+    kind: String,
+    #[diesel(sql_type = Text)]
+    body: String,
+    #[diesel(sql_type = Text)]
+    inbox: String,
+    #[diesel(sql_type = Text)]
+    host: String,
+    #[diesel(sql_type = Integer)]
+    attempts: i32,
+    #[diesel(sql_type = Timestamptz)]
+    created_at: DateTime<Utc>,
+    #[diesel(sql_type = Bool)]
+    parked: bool,
+    #[diesel(sql_type = Array<Text>)]
+    actors: Vec<String>,
+}
+
+#[derive(QueryableByName)]
+struct Due {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = Text)]
+    host: String,
+}
+
+#[derive(QueryableByName)]
+struct Id {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+}
+
+#[derive(QueryableByName)]
+struct Next {
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    next: Option<DateTime<Utc>>,
+}
+
+impl Store {
+    /// Lease what is due to `worker` until `until`, and say when to look again.
+    pub async fn lease(
+        &self,
+        worker: i64,
+        lanes: &Lanes,
+        now: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) -> Result<Look, Error> {
+        let mut connection = self.connection().await?;
+        while take_in(&mut connection, now).await? == INTAKE {}
+        let leased = connection
+            .transaction(async |connection| {
+                let hosts = choose(connection, lanes, now).await?;
+                if hosts.is_empty() {
+                    return Ok::<_, Error>(Vec::new());
+                }
+                let leased = take(connection, worker, &hosts, lanes, now, until).await?;
+                reschedule(connection, &hosts, lanes.each, now, until).await?;
+                Ok(leased)
+            })
+            .await?;
+        let next = next_look(&mut connection, lanes).await?;
+        Ok(Look { leased, next })
+    }
+
+    /// Go on having what `worker` has.
+    pub async fn prolong_leases(&self, worker: i64, until: DateTime<Utc>) -> Result<(), Error> {
+        let prolonged = "UPDATE deliveries SET leased_until = $2 WHERE leased_by IS NOT NULL AND leased_by = $1";
+        diesel::sql_query(prolonged)
+            .bind::<BigInt, _>(worker)
+            .bind::<Timestamptz, _>(until)
+            .execute(&mut self.connection().await?)
+            .await?;
+        Ok(())
+    }
+
+    /// Take leases back that ran out, and tell their hosts; how many there were. Whoever had them died or was cut off.
+    pub async fn take_over_leases(&self, now: DateTime<Utc>) -> Result<usize, Error> {
+        self.free(
+            diesel::sql_query(format!("{FREE} leased_until <= $1 {FREED}")).into_boxed().bind::<Timestamptz, _>(now),
+        )
+        .await
+    }
+
+    /// Let go of what `worker` has and did not get to the end of; how many there were.
+    pub async fn release_leases(&self, worker: i64) -> Result<usize, Error> {
+        self.free(diesel::sql_query(format!("{FREE} leased_by = $1 {FREED}")).into_boxed().bind::<BigInt, _>(worker))
+            .await
+    }
+
+    async fn free(&self, query: BoxedSqlQuery<'_, Pg, SqlQuery>) -> Result<usize, Error> {
+        let mut connection = self.connection().await?;
+        connection
+            .transaction(async |connection| {
+                let freed: Id = query.get_result(connection).await?;
+                if freed.id > 0 {
+                    super::wake(connection).await?;
+                }
+                Ok(usize::try_from(freed.id).unwrap_or(0))
+            })
+            .await
+    }
+}
+
+/// Note the hosts that something was enqueued for, so that they are looked at; how many were read.
+async fn take_in(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> Result<i64, Error> {
+    let taken: Id = diesel::sql_query(
+        "WITH some AS (SELECT id FROM delivery_wakes ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED), \
+         taken AS (DELETE FROM delivery_wakes USING some WHERE delivery_wakes.id = some.id RETURNING host), \
+         noted AS (\
+             INSERT INTO delivery_hosts (host, standing, look_at) \
+             SELECT host, 'new', $1 FROM (SELECT DISTINCT host FROM taken ORDER BY host) AS told \
+             ON CONFLICT (host) DO UPDATE SET look_at = greatest(\
+                 least(delivery_hosts.look_at, excluded.look_at), delivery_hosts.paused_until)) \
+         SELECT count(*) AS id FROM taken",
+    )
+    .bind::<Timestamptz, _>(now)
+    .bind::<BigInt, _>(INTAKE)
+    .get_result(connection)
+    .await?;
+    Ok(taken.id)
+}
+
+/// The hosts whose turn it is, locked: for this moment nobody else leases anything of theirs.
+async fn choose(
+    connection: &mut AsyncPgConnection,
+    lanes: &Lanes,
+    now: DateTime<Utc>,
+) -> Result<Vec<(String, Standing)>, Error> {
+    let mut chosen = Vec::new();
+    for (lane, free) in lanes.free.iter().filter(|(_, free)| *free > 0) {
+        let hosts: Vec<Host> = diesel::sql_query(
+            "SELECT host, standing FROM delivery_hosts \
+             WHERE standing = $1 AND look_at <= $2 AND (SELECT deliveries_paused_at FROM everpost_instance) IS NULL \
+             ORDER BY look_at LIMIT $3 FOR UPDATE SKIP LOCKED",
+        )
+        .bind::<Text, _>(lane.as_str())
+        .bind::<Timestamptz, _>(now)
+        .bind::<BigInt, _>(i64::try_from(*free).unwrap_or(i64::MAX))
+        .load(connection)
+        .await?;
+        for host in hosts {
+            let standing = standing(&host.standing)?;
+            chosen.push((host.host, standing));
+        }
+    }
+    Ok(chosen)
+}
+
+/// Lease what is due for these hosts: the oldest first, and of what is about one object for one inbox the first alone.
+///
+/// The conditions are spelled so that each is one step down an index, whatever the planner believes of the tables.
+async fn take(
+    connection: &mut AsyncPgConnection,
+    worker: i64,
+    hosts: &[(String, Standing)],
+    lanes: &Lanes,
+    now: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> Result<Vec<Leased>, Error> {
+    let mut free: HashMap<Standing, usize> = lanes.free.into_iter().collect();
+    let mut wanted = Vec::new();
+    let mut found: Vec<i64> = Vec::new();
+    for (host, standing) in hosts {
+        wanted.push((host.as_str(), i32::try_from(most(*standing, lanes.each)).unwrap_or(i32::MAX)));
+    }
+    let (names, most): (Vec<_>, Vec<_>) = wanted.into_iter().unzip();
+    let due: Vec<Due> = diesel::sql_query(
+        "SELECT picked.id, wanted.host FROM unnest($1, $2) WITH ORDINALITY AS wanted (host, most, place) \
+         CROSS JOIN LATERAL (\
+             SELECT d.id, d.due_at FROM deliveries AS d \
+             WHERE d.host = wanted.host AND d.state = 'waiting' AND d.leased_by IS NULL AND d.due_at <= $3 \
+               AND d.id = (SELECT min(e.id) FROM deliveries AS e WHERE e.line = d.line AND e.state = 'waiting') \
+             ORDER BY d.due_at, d.id \
+             LIMIT greatest(0, wanted.most - (\
+                 SELECT count(*) FROM deliveries AS f WHERE f.host = wanted.host AND f.leased_by IS NOT NULL))\
+         ) AS picked ORDER BY wanted.place, picked.due_at, picked.id",
+    )
+    .bind::<Array<Text>, _>(names)
+    .bind::<Array<Integer>, _>(most)
+    .bind::<Timestamptz, _>(now)
+    .load(connection)
+    .await?;
+    let standings: HashMap<&str, Standing> = hosts.iter().map(|(host, standing)| (host.as_str(), *standing)).collect();
+    for Due { id, host } in &due {
+        if found.len() >= lanes.total {
+            break;
+        }
+        let left = standings.get(host.as_str()).and_then(|standing| free.get_mut(standing));
+        if let Some(left) = left.filter(|left| **left > 0) {
+            *left -= 1;
+            found.push(*id);
+        }
+    }
+    if found.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<Row> = diesel::sql_query(
+        "WITH mine AS (\
+             UPDATE deliveries SET leased_by = $1, leased_until = $2, attempts = attempts + 1 \
+             WHERE id = ANY($3) AND state = 'waiting' AND leased_by IS NULL \
+             RETURNING id, activity_id, inbox, host, attempts) \
+         SELECT mine.id, account_id, kind, body, mine.inbox, mine.host, attempts, created_at, \
+             EXISTS (SELECT 1 FROM parked_inboxes WHERE parked_inboxes.inbox = mine.inbox) AS parked, \
+             ARRAY(SELECT uri FROM remote_actors WHERE remote_actors.inbox = mine.inbox LIMIT 10) AS actors \
+         FROM mine JOIN activities ON activities.id = activity_id ORDER BY mine.id",
+    )
+    .bind::<BigInt, _>(worker)
+    .bind::<Timestamptz, _>(until)
+    .bind::<Array<BigInt>, _>(found)
+    .load(connection)
+    .await?;
+    let leased = |row: Row| {
+        let standing = standings.get(row.host.as_str()).copied().unwrap_or(Standing::New);
+        (
+            row.actors,
+            Leased {
+                id: DeliveryId(row.id),
+                account: AccountId(row.account_id),
+                kind: row.kind,
+                body: row.body,
+                inbox: row.inbox,
+                host: row.host,
+                standing,
+                attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
+                enqueued: row.created_at,
+                obstacle: row.parked.then_some(Obstacle::Parked),
+            },
+        )
+    };
+    let (actors, leased): (Vec<_>, Vec<_>) = rows.into_iter().map(leased).unzip();
+    mark_blocked(connection, actors, leased).await
+}
+
+/// Find out which of these, each with the actors whose own inbox it goes to, go to somebody who is blocked.
+async fn mark_blocked(
+    connection: &mut AsyncPgConnection,
+    actors: Vec<Vec<String>>,
+    mut leased: Vec<Leased>,
+) -> Result<Vec<Leased>, Error> {
+    let (mut ids, mut accounts, mut targets) = (Vec::new(), Vec::new(), Vec::new());
+    for (delivery, actors) in leased.iter().zip(actors) {
+        for target in domains_above(&delivery.host).into_iter().chain(actors) {
+            ids.push(delivery.id.0);
+            accounts.push(delivery.account.0);
+            targets.push(target);
+        }
+    }
+    let blocked: Vec<Id> = diesel::sql_query(
+        "SELECT DISTINCT d.id FROM unnest($1, $2, $3) AS d (id, account_id, target) JOIN blocks USING (target) \
+         WHERE blocks.account_id IS NULL OR blocks.account_id = d.account_id",
+    )
+    .bind::<Array<BigInt>, _>(ids)
+    .bind::<Array<BigInt>, _>(accounts)
+    .bind::<Array<Text>, _>(targets)
+    .load(connection)
+    .await?;
+    let blocked: HashSet<i64> = blocked.into_iter().map(|row| row.id).collect();
+    for delivery in leased.iter_mut().filter(|delivery| blocked.contains(&delivery.id.0)) {
+        delivery.obstacle = Some(Obstacle::Blocked);
+    }
+    Ok(leased)
+}
+
+/// When each of these hosts has to be looked at again, now that some of its deliveries are leased. One with as many under
+/// way as it may have is looked at when one of them is settled; the end of the lease stands for a worker that dies.
+async fn reschedule(
+    connection: &mut AsyncPgConnection,
+    hosts: &[(String, Standing)],
+    each: usize,
+    now: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> Result<(), Error> {
+    let names: Vec<&str> = hosts.iter().map(|(host, _)| host.as_str()).collect();
+    let most: Vec<i32> =
+        hosts.iter().map(|(_, standing)| i32::try_from(most(*standing, each)).unwrap_or(i32::MAX)).collect();
+    diesel::sql_query(
+        "UPDATE delivery_hosts AS h SET look_at = CASE \
+             WHEN (SELECT count(*) FROM deliveries AS f WHERE f.host = h.host AND f.leased_by IS NOT NULL) >= wanted.most \
+                 THEN $4 \
+             WHEN EXISTS (SELECT 1 FROM deliveries AS d \
+                 WHERE d.host = h.host AND d.state = 'waiting' AND d.leased_by IS NULL AND d.due_at <= $3 \
+                   AND d.id = (SELECT min(e.id) FROM deliveries AS e WHERE e.line = d.line AND e.state = 'waiting')) \
+                 THEN $3 \
+             ELSE least( \
+                 (SELECT min(d.due_at) FROM deliveries AS d \
+                     WHERE d.host = h.host AND d.state = 'waiting' AND d.leased_by IS NULL AND d.due_at > $3), \
+                 (SELECT $5 FROM deliveries AS d \
+                     WHERE d.host = h.host AND d.state = 'waiting' AND d.leased_by IS NULL AND d.due_at <= $3 LIMIT 1)) \
+             END \
+         FROM unnest($1, $2) AS wanted (host, most) WHERE h.host = wanted.host",
+    )
+    .bind::<Array<Text>, _>(names)
+    .bind::<Array<Integer>, _>(most)
+    .bind::<Timestamptz, _>(now)
+    .bind::<Timestamptz, _>(until)
+    .bind::<Timestamptz, _>(now + BEHIND)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// When the first host has to be looked at that there is room for.
+async fn next_look(connection: &mut AsyncPgConnection, lanes: &Lanes) -> Result<Option<DateTime<Utc>>, Error> {
+    let lanes: Vec<&str> =
+        lanes.free.iter().filter(|(_, free)| *free > 0).map(|(standing, _)| standing.as_str()).collect();
+    let next: Next = diesel::sql_query(
+        "SELECT min(first) AS next FROM unnest($1) AS lane (standing) CROSS JOIN LATERAL (\
+             SELECT look_at AS first FROM delivery_hosts WHERE delivery_hosts.standing = lane.standing \
+               AND look_at IS NOT NULL ORDER BY look_at LIMIT 1) AS hosts \
+         WHERE (SELECT deliveries_paused_at FROM everpost_instance) IS NULL",
+    )
+    .bind::<Array<Text>, _>(lanes)
+    .get_result(connection)
+    .await?;
+    Ok(next.next)
+}
+
+/// How many deliveries may be under way at once to a host that stands so.
+fn most(standing: Standing, each: usize) -> usize {
+    if standing == Standing::Good { each } else { 1 }
+}

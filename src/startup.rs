@@ -8,7 +8,7 @@ use crate::federation::keys::Vault;
 use crate::http;
 use crate::http::tls::Certificate;
 use crate::media::MediaStore;
-use crate::operations::{App, domains, private};
+use crate::operations::{App, domains, errands, private};
 use crate::postgres::{self, PrivatePostgres};
 use crate::store::Store;
 use anyhow::Context;
@@ -131,6 +131,10 @@ pub fn media(settings: &Settings) -> anyhow::Result<MediaStore> {
         .with_context(|| format!("the media folder {}", folder.display()))
 }
 
+/// How often it is looked whether something has to be fetched.
+const ERRANDS_ROUND: Duration = Duration::from_secs(2);
+/// How often activities are forgotten that came long ago.
+const FORGETTING_ROUND: Duration = Duration::from_secs(600);
 /// How often the certificate's files are looked at; whoever cannot wait sends SIGHUP.
 const CERTIFICATE_LOOK: Duration = Duration::from_secs(2);
 
@@ -162,14 +166,33 @@ pub async fn serve(settings: &Settings) -> anyhow::Result<()> {
         tls,
         metrics_token: settings.server.metrics_token_file.as_deref().map(http::metrics::Token::read).transpose()?,
     };
+    let errands = tokio::spawn(do_errands(started.app.clone()));
     let sending = tokio::spawn(queue(&started.app).run(until(stopped.clone())));
     tell(&[NotifyState::Ready]);
     http::serve(started.app, web, listener, started.urls.authority(), until(stopped)).await?;
+    // Whatever is under way is leased, and done anew by the next process.
+    errands.abort();
     sending.await.context("deliveries broke off")?;
     reloading.abort();
     started.database.close().await?;
     alive.inspect(tokio::task::JoinHandle::abort);
     Ok(())
+}
+
+/// Fetches what was asked for by what came in, and forgets what came long ago, for ever.
+async fn do_errands(app: App) {
+    let mut rounds = tokio::time::interval(ERRANDS_ROUND);
+    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut forgetting = tokio::time::interval(FORGETTING_ROUND);
+    loop {
+        let outcome = tokio::select! {
+            _ = rounds.tick() => errands::run(&app, Utc::now()).await.map(drop),
+            _ = forgetting.tick() => app.store.forget_received(Utc::now()).await.map(drop).map_err(Into::into),
+        };
+        if let Err(error) = outcome {
+            tracing::info!(%error, "what has to be fetched from other servers waits for the database");
+        }
+    }
 }
 
 /// Deliver until SIGINT or SIGTERM, beside a server on this or another machine; what is under way is finished first.

@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn an_update_of_the_account_holds_its_whole_actor() {
-        let keys = PublicKeys { rsa: Some(("main-key".to_owned(), "PEM".to_owned())), ed25519: None };
+        let keys = PublicKeys { rsa: Some(("main-key".to_owned(), "PEM".to_owned())), ..PublicKeys::default() };
         let made = update_actor(&account(), &keys, "01");
         let body = check(&made, "https://keep.example/users/ann");
         assert_eq!(body["@context"], *context::actor());

@@ -9,7 +9,7 @@ use crate::domain::ids::PostId;
 use crate::domain::post::{Boost, MediaFile, Post, Visibility};
 use crate::domain::settings::{Hashtags, Operator};
 use crate::domain::source::web_address;
-use crate::domain::told::{Poll, PollOption};
+use crate::domain::told::{Poll, PollOption, Totals};
 use crate::domain::urls::{AccountUrls, DomainUrls};
 use crate::text::escape;
 use chrono::{DateTime, Duration, SecondsFormat, Utc};
@@ -27,6 +27,8 @@ pub struct PublicKeys {
     pub rsa: Option<(String, String)>,
     /// Key id (a fragment) and Multikey.
     pub ed25519: Option<(String, String)>,
+    /// The same of Ed25519 keys that are retired, for proofs that were made with them.
+    pub earlier: Vec<(String, String)>,
 }
 
 /// How much of a Note's replies stands inside the Note.
@@ -36,8 +38,8 @@ pub enum Replies<'a> {
     Link,
     /// The first page: the direct replies, and whether the conversation goes on below them.
     Inline {
-        /// Ids of the direct replies.
-        direct: &'a [PostId],
+        /// Ids of the direct replies: ours first, for on import others are not taken.
+        direct: &'a [String],
         /// Whether there is a second page.
         more: bool,
     },
@@ -106,11 +108,12 @@ pub fn note(post: &Post, account: &Account, replies: Replies<'_>, now: DateTime<
     }
 }
 
-/// When a post's Note last changed: with its account, or when its hashtags stopped being recent.
+/// When a post's Note last changed: with its account, with what others did, or when its hashtags stopped being recent.
 pub fn changed(post: &Post, account: &Account, now: DateTime<Utc>) -> DateTime<Utc> {
     let aged = post.published + RECENT;
     let loses_tags = account.settings.hashtags == Hashtags::Recent && !post.tags.is_empty() && aged <= now;
-    if loses_tags { account.changed.max(aged) } else { account.changed }
+    let changed = post.echo.changed.map_or(account.changed, |echo| account.changed.max(echo));
+    if loses_tags { changed.max(aged) } else { changed }
 }
 
 /// The moment from which a post's Note looks different although nothing changed: when its hashtags are no longer recent.
@@ -133,6 +136,18 @@ pub fn create(post: &Post, account: &Account, now: DateTime<Utc>) -> Create {
         cc: note.cc.clone(),
         object: note,
     }
+}
+
+/// Where a post was before and where it is now, as a Move of it (FEP-1580); `None` where its source does not say.
+pub fn moved(post: &Post, account: &Account) -> Option<Value> {
+    let old = post.object_id.as_ref().filter(|_| post.object_id_stated)?;
+    let mut moved = json!({ "type": "Move" });
+    if let Some(actor) = &account.source_actor {
+        moved["actor"] = json!(actor);
+    }
+    moved["origin"] = json!(old);
+    moved["target"] = json!(account.urls().note(post.id));
+    Some(moved)
 }
 
 /// A boost as an Announce.
@@ -167,14 +182,16 @@ pub fn quote_authorization(account: &Account, id: PostId, quoted: PostId) -> Quo
     }
 }
 
-/// Likes and boosts that a post shows other servers: ours, and the archived ones where the owner wants that.
+/// Likes and boosts that a post shows other servers: those that came here, and the archived ones where the owner wants
+/// that.
 pub fn reactions(post: &Post, account: &Account) -> (u64, u64) {
     let archived = |total: Option<u64>| total.filter(|_| account.settings.archived_counts).unwrap_or(0);
-    (archived(post.details.totals.likes), archived(post.details.totals.boosts))
+    let Totals { likes, boosts, .. } = post.details.totals;
+    (post.echo.likes.saturating_add(archived(likes)), post.echo.boosts.saturating_add(archived(boosts)))
 }
 
 /// The replies collection of a post with its first page.
-pub fn replies_root(urls: &AccountUrls, id: PostId, direct: &[PostId], more: bool) -> Collection {
+pub fn replies_root(urls: &AccountUrls, id: PostId, direct: &[String], more: bool) -> Collection {
     Collection {
         id: urls.under_note(id, "replies"),
         kind: "Collection",
@@ -184,14 +201,14 @@ pub fn replies_root(urls: &AccountUrls, id: PostId, direct: &[PostId], more: boo
 }
 
 /// A page of the replies collection: the first holds direct replies, the second everything below them.
-pub fn replies_page(urls: &AccountUrls, id: PostId, page: u32, items: &[PostId], more: bool) -> Collection {
+pub fn replies_page(urls: &AccountUrls, id: PostId, page: u32, items: &[String], more: bool) -> Collection {
     let root = urls.under_note(id, "replies");
     Collection {
         id: format!("{root}?page={page}"),
         kind: "CollectionPage",
         next: more.then(|| format!("{root}?page={}", page + 1)),
         part_of: Some(root),
-        items: Some(items.iter().map(|item| Value::from(urls.note(*item))).collect()),
+        items: Some(items.iter().map(|item| Value::from(item.as_str())).collect()),
         ..Collection::default()
     }
 }
@@ -449,5 +466,5 @@ fn public_key(actor: &str, keys: &PublicKeys) -> Value {
 
 fn multikeys(actor: &str, keys: &PublicKeys) -> Vec<Value> {
     let multikey = |(id, public): &(String, String)| json!({ "id": format!("{actor}#{id}"), "type": "Multikey", "controller": actor, "publicKeyMultibase": public });
-    keys.ed25519.iter().map(multikey).collect()
+    keys.ed25519.iter().chain(&keys.earlier).map(multikey).collect()
 }

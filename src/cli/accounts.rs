@@ -1,6 +1,6 @@
 //! `everpost account …`.
 
-use super::{JsonFlag, output, parse_handle, tokens};
+use super::{JsonFlag, keys, moves, output, parse_handle, tokens};
 use crate::domain::account::Account;
 use crate::import::files::one_line;
 use crate::operations::accounts;
@@ -39,8 +39,17 @@ pub enum Command {
     /// Tokens that let programs in
     #[command(subcommand)]
     Token(tokens::Command),
+    /// New keys for an account
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Other accounts that are yours too
+    #[command(subcommand)]
+    Alias(moves::Alias),
+    Move(moves::Move),
     /// Open a draft to the world
-    Publish { handle: String },
+    Publish {
+        handle: String,
+    },
     /// Delete an account: its addresses answer 410 from then on, its handle is never given again
     Delete {
         handle: String,
@@ -77,6 +86,9 @@ impl Command {
                 Ok(())
             }
             Command::Token(command) => command.run(started).await,
+            Command::Keys(command) => command.run(started).await,
+            Command::Alias(command) => command.run(started).await,
+            Command::Move(command) => command.run(started).await,
             Command::Publish { handle } => {
                 let account = accounts::publish(app, &parse_handle(&handle)?, now).await?;
                 println!("@{} is live: {}", account.address(), account.urls().profile());
@@ -132,6 +144,12 @@ async fn show(started: &Started, account: &Account, json: bool) -> anyhow::Resul
     println!("  actor     {}", urls.actor());
     if let Some(preview) = output::preview_url(account) {
         println!("  preview   {preview}");
+    }
+    if let Some(target) = &account.moved_to {
+        println!("  moved to  {}", one_line(target));
+    }
+    for alias in &account.aliases {
+        println!("  alias     {}", one_line(alias));
     }
     if let Some(source) = &account.source {
         println!("  keeps     {source}");

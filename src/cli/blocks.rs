@@ -130,7 +130,7 @@ fn parse(targets: &[String]) -> anyhow::Result<Vec<BlockTarget>> {
 }
 
 fn tell(asked: &BlockTarget, target: &BlockTarget, blocked: Blocked) {
-    let Blocked { is_new, followers, deliveries } = blocked;
+    let Blocked { is_new, followers, reactions, deliveries } = blocked;
     let who = if asked == target { target.to_string() } else { format!("{asked} ({target})") };
     let mut told = if is_new { format!("Blocked {who}.") } else { format!("{who} was blocked before.") };
     if matches!(target, BlockTarget::Address(_)) {
@@ -139,6 +139,9 @@ fn tell(asked: &BlockTarget, target: &BlockTarget, blocked: Blocked) {
     if followers > 0 {
         told.push_str(&format!(" Followers and requests removed: {followers}."));
     }
+    if reactions > 0 {
+        told.push_str(&format!(" Reactions taken back: {reactions}."));
+    }
     if deliveries > 0 {
         told.push_str(&format!(" Waiting deliveries dropped: {deliveries}."));
     }
@@ -146,7 +149,7 @@ fn tell(asked: &BlockTarget, target: &BlockTarget, blocked: Blocked) {
 }
 
 fn report(imported: &Imported, json: bool) -> anyhow::Result<()> {
-    let Imported { added, known, by_address, followers, deliveries, left_out, reasons } = imported;
+    let Imported { added, known, by_address, followers, reactions, deliveries, left_out, reasons } = imported;
     if json {
         let reasons = reasons.iter().map(|(line, reason)| json!({ "line": line, "reason": reason }));
         return output::json(&json!({
@@ -154,6 +157,7 @@ fn report(imported: &Imported, json: bool) -> anyhow::Result<()> {
             "known": known,
             "by_address": by_address,
             "followers_removed": followers,
+            "reactions_taken_back": reactions,
             "deliveries_dropped": deliveries,
             "left_out": left_out,
             "reasons": reasons.collect::<Vec<_>>(),
@@ -163,8 +167,11 @@ fn report(imported: &Imported, json: bool) -> anyhow::Result<()> {
     if *by_address > 0 {
         println!("By address, because their servers do not say who that is now: {by_address}.");
     }
-    if followers + deliveries > 0 {
-        println!("Followers and requests removed: {followers}. Waiting deliveries dropped: {deliveries}.");
+    if followers + reactions + deliveries > 0 {
+        println!(
+            "Followers and requests removed: {followers}. Reactions taken back: {reactions}. \
+             Waiting deliveries dropped: {deliveries}."
+        );
     }
     for (line, reason) in reasons {
         eprintln!("line {line}: {}", one_line(reason));

@@ -57,6 +57,8 @@ pub fn account(account: &Account, posts: i64) -> Value {
         "source_published": archived.and_then(|facts| facts.published).map(timestamp),
         "source_moved_to": archived.and_then(|facts| facts.moved_to.as_ref()),
         "source_also_known_as": archived.map(|facts| &facts.also_known_as),
+        "also_known_as": account.also_known_as(),
+        "moved_to": account.moved_to,
         "posts": posts,
         "name": account.profile.name,
         "summary": account.profile.summary.as_str(),

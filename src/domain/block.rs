@@ -66,6 +66,8 @@ pub struct Blocked {
     pub is_new: bool,
     /// How many followers and requests it removed.
     pub followers: u64,
+    /// How many of their likes, boosts and emoji it took back.
+    pub reactions: u64,
     /// How many deliveries that waited it dropped.
     pub deliveries: u64,
 }

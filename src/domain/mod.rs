@@ -13,6 +13,7 @@ pub mod echo;
 pub mod follower;
 pub mod ids;
 pub mod imports;
+pub mod moves;
 pub mod post;
 pub mod private;
 pub mod profile;

@@ -150,20 +150,25 @@ impl Actors {
         key_id: &str,
         now: DateTime<Utc>,
     ) -> Result<(KnownActor, PublicKey), Error> {
-        if let Some((actor, key)) = self.0.keys.get(key_id) {
-            return Ok(((*actor).clone(), key));
-        }
-        let known = match self.0.store.find_remote_actor(key_document).await? {
-            Some(known) => Some(known),
-            None => self.0.store.find_remote_actor_by_key(key_id).await?,
-        };
-        if let Some(found) = known.and_then(|known| self.pick(known, key_id)) {
+        if let Some(found) = self.known_key(key_document, key_id).await? {
             return Ok(found);
         }
         let owner = self.once(key_document, now, self.owner(key_document, key_id, now)).await?;
         let actor = self.refresh(&owner, now).await?;
         let none = || Error::Unknown(format!("{owner} does not have the key {key_id}"));
         self.pick(actor, key_id).ok_or_else(none)
+    }
+
+    /// The same without asking anybody; `None` if the key is not known.
+    pub async fn known_key(&self, key_document: &str, key_id: &str) -> Result<Option<(KnownActor, PublicKey)>, Error> {
+        if let Some((actor, key)) = self.0.keys.get(key_id) {
+            return Ok(Some(((*actor).clone(), key)));
+        }
+        let known = match self.0.store.find_remote_actor(key_document).await? {
+            Some(known) => Some(known),
+            None => self.0.store.find_remote_actor_by_key(key_id).await?,
+        };
+        Ok(known.and_then(|known| self.pick(known, key_id)))
     }
 
     /// Let go of what is in memory of an actor that was changed or deleted in the store.

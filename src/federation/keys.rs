@@ -6,9 +6,9 @@ use openssl::pkey::{Id, PKey, Private};
 use openssl::rsa::Rsa;
 use std::path::{Path, PathBuf};
 
-/// Fragment of an RSA key's URL, as Mastodon names it; some servers look for it by name.
+/// Fragment of the first RSA key's URL, as Mastodon names it; later ones have a number behind it, as `main-key-2`; some servers look for it by name.
 pub const RSA_KEY_ID: &str = "main-key";
-/// Fragment of an Ed25519 key's URL.
+/// Fragment of the first Ed25519 key's URL.
 pub const ED25519_KEY_ID: &str = "ed25519-key";
 
 /// RSA modulus in bits: what Mastodon makes, and the most that every server verifies.
@@ -90,15 +90,17 @@ impl Vault {
         Ok(Vault { key: Some(key) })
     }
 
-    /// Make an RSA and an Ed25519 key pair. Takes some hundred milliseconds; call it off the request path.
-    pub fn make_pairs(&self) -> Result<Vec<KeyRow>, Error> {
+    /// Make the RSA and the Ed25519 key pair of that number of an owner, from 1: no id ever means another key. Takes some
+    /// hundred milliseconds; call it off the request path.
+    pub fn make_pairs(&self, number: u32) -> Result<Vec<KeyRow>, Error> {
+        let named = |id: &str| if number == 1 { id.to_owned() } else { format!("{id}-{number}") };
         let rsa = PKey::from_rsa(Rsa::generate(RSA_BITS)?)?;
         let rsa_public = String::from_utf8(rsa.public_key_to_pem()?).map_err(|e| Error::Crypto(e.to_string()))?;
         let ed25519 = PKey::generate_ed25519()?;
         let ed25519_public = multikey(&ed25519.raw_public_key()?);
         Ok(vec![
-            self.row("rsa", RSA_KEY_ID, rsa_public, &rsa)?,
-            self.row("ed25519", ED25519_KEY_ID, ed25519_public, &ed25519)?,
+            self.row("rsa", &named(RSA_KEY_ID), rsa_public, &rsa)?,
+            self.row("ed25519", &named(ED25519_KEY_ID), ed25519_public, &ed25519)?,
         ])
     }
 
@@ -173,17 +175,20 @@ mod tests {
 
     #[test]
     fn an_account_gets_an_rsa_and_an_ed25519_pair() {
-        let rows = Vault::open(None).unwrap().make_pairs().unwrap();
+        let rows = Vault::open(None).unwrap().make_pairs(1).unwrap();
         assert!(rows[0].public_key.starts_with("-----BEGIN PUBLIC KEY-----"));
         assert!(rows[1].public_key.starts_with("z6Mk"));
         let key = Vault { key: None }.private_key(&rows[0]).unwrap();
         assert_eq!(key.bits(), 2048);
+        assert_eq!((rows[0].key_id.as_str(), rows[1].key_id.as_str()), ("main-key", "ed25519-key"));
+        let third = Vault::open(None).unwrap().make_pairs(3).unwrap();
+        assert_eq!((third[0].key_id.as_str(), third[1].key_id.as_str()), ("main-key-3", "ed25519-key-3"));
     }
 
     #[test]
     fn a_sealed_key_opens_with_its_own_file_alone() {
         let own = vault(&[7; 32]).unwrap();
-        let rows = own.make_pairs().unwrap();
+        let rows = own.make_pairs(1).unwrap();
         assert!(own.private_key(&rows[0]).is_ok() && own.private_key(&rows[1]).is_ok());
         assert!(matches!(Vault { key: None }.private_key(&rows[0]), Err(Error::Sealed { .. })));
         assert!(matches!(vault(&[8; 32]).unwrap().private_key(&rows[0]), Err(Error::Sealed { .. })));
@@ -202,7 +207,7 @@ mod tests {
 
     #[test]
     fn nothing_shows_a_private_key() {
-        let rows = vault(&[7; 32]).unwrap().make_pairs().unwrap();
+        let rows = vault(&[7; 32]).unwrap().make_pairs(1).unwrap();
         assert!(!format!("{rows:?}").contains("private_key"));
         assert_eq!(format!("{:?}", vault(&[7; 32]).unwrap()), "Vault");
     }

@@ -64,6 +64,14 @@ impl Senders {
         self.find(KeyOwner::Account(account.id), "rsa", &account.urls().actor()).await
     }
 
+    /// An account, by that RSA key of its, also if it is retired: what was to be signed with it still is.
+    pub async fn account_with(&self, account: &Account, key_id: &str) -> Result<Sender, Error> {
+        let actor = account.urls().actor();
+        let row = self.store.find_key(account.id, key_id).await?;
+        let row = row.filter(|row| row.kind == "rsa").ok_or_else(|| Error::NoKey(actor.clone()))?;
+        Ok(Sender { key_id: format!("{actor}#{}", row.key_id), key: self.open(&row)? })
+    }
+
     /// An account, by its Ed25519 key, which is what integrity proofs are made with.
     pub async fn prover(&self, account: &Account) -> Result<Sender, Error> {
         self.find(KeyOwner::Account(account.id), "ed25519", &account.urls().actor()).await
@@ -74,10 +82,10 @@ impl Senders {
         self.told.entry(account.id).or_insert(()).is_fresh()
     }
 
-    /// The key of that kind that an actor shows.
+    /// The newest key of that kind.
     async fn find(&self, owner: KeyOwner, kind: &str, actor: &str) -> Result<Sender, Error> {
         let rows = self.store.list_keys(owner).await?;
-        let row = rows.iter().find(|row| row.kind == kind).ok_or_else(|| Error::NoKey(actor.to_owned()))?;
+        let row = rows.iter().rev().find(|row| row.kind == kind).ok_or_else(|| Error::NoKey(actor.to_owned()))?;
         Ok(Sender { key_id: format!("{actor}#{}", row.key_id), key: self.open(row)? })
     }
 

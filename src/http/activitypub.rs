@@ -1,17 +1,18 @@
-//! Actors, Notes and Creates at their ids, and in place at their pages; inboxes.
+//! Actors, Notes and Creates at their ids, and in place at their pages.
 
 use super::Data;
+use super::collections;
 use super::error::Error;
 use super::extract::{Here, number, wants_activitypub};
 use super::pages;
 use super::respond::{ACTIVITY_JSON, Document, OBJECT_AGE};
 use crate::activitystreams::context;
-use crate::activitystreams::render::{self, PublicKeys, Replies};
+use crate::activitystreams::render::{self, Replies};
 use crate::domain::account::{Account, AccountState, Handle};
 use crate::domain::ids::PostId;
 use crate::domain::post::{Boost, Post, Stored, Tombstone};
-use crate::domain::thread;
-use crate::store::keys::{KeyOwner, KeyRow};
+use crate::operations::announcements::public_keys;
+use crate::store::keys::KeyOwner;
 use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -35,7 +36,8 @@ pub async fn account(
         Found::Account(account) => account,
         Found::Gone(account, since) => return Ok(tombstone(account.urls().actor(), "Person", since, &request, now)),
     };
-    let keys = public_keys(&data.store.list_keys(KeyOwner::Account(account.id)).await?);
+    let owner = KeyOwner::Account(account.id);
+    let keys = public_keys(&data.store.list_keys(owner).await?, &data.store.list_earlier_keys(owner).await?);
     let actor = render::actor(&account, &keys);
     let document = Document::json(ACTIVITY_JSON, &actor, OBJECT_AGE).changed(account.changed).negotiated().kept(None);
     Ok(document.link(alternate(&actor.id)).respond(&request, now))
@@ -67,8 +69,9 @@ pub async fn post(
         (Stored::Withdrawn(Tombstone { withdrawn, .. }), _) => return gone(&account, withdrawn),
     };
     expose(&data, &here, &account, &unseen(&post), now).await?;
-    let below = thread::below(&places, post.id);
-    let replies = Replies::Inline { direct: &below.direct, more: !below.further.is_empty() };
+    let below = collections::below(&data, &account, &post, &places).await?;
+    let (direct, more) = below.first();
+    let replies = Replies::Inline { direct, more };
     let mut note = render::note(&post, &account, replies, now);
     note.context_terms = Some(context::note());
     let changed = render::changed(&post, &account, now);
@@ -133,17 +136,12 @@ pub async fn quote_authorization(
 /// `/actor`: the server actor, readable unsigned.
 pub async fn server_actor(data: Data, here: Here, request: HttpRequest) -> Result<HttpResponse, Error> {
     let now = Utc::now();
-    let keys = public_keys(&data.store.list_keys(KeyOwner::ServerActor(here.id)).await?);
+    let keys = public_keys(&data.store.list_keys(KeyOwner::ServerActor(here.id)).await?, &[]);
     if !here.urls().is_loopback() && here.exposed.is_none() {
         data.store.expose_domain(here.id, now).await?;
     }
     let actor = render::server_actor(&here.urls(), &keys);
     Ok(Document::json(ACTIVITY_JSON, &actor, OBJECT_AGE).respond(&request, now))
-}
-
-/// Every inbox, until deliveries are taken: come back later. The body is read and dropped.
-pub async fn inbox(_here: Here) -> Result<HttpResponse, Error> {
-    Err(Error::inbox_closed())
 }
 
 /// What stands at an account's URL for other servers.
@@ -256,13 +254,6 @@ async fn proven(
     let mut object = serde_json::to_value(object).unwrap_or_default();
     here.prover(data, account).await?.prove(&mut object, changed);
     Ok(object)
-}
-
-/// The public halves of stored keys.
-fn public_keys(rows: &[KeyRow]) -> PublicKeys {
-    let of =
-        |kind: &str| rows.iter().find(|row| row.kind == kind).map(|row| (row.key_id.clone(), row.public_key.clone()));
-    PublicKeys { rsa: of("rsa"), ed25519: of("ed25519") }
 }
 
 /// 410 with what is left.

@@ -9,6 +9,8 @@ use crate::activitystreams::context;
 use crate::activitystreams::render;
 use crate::activitystreams::vocabulary::Collection;
 use crate::domain::account::Account;
+use crate::domain::echo::Reply;
+use crate::domain::follower::FollowState;
 use crate::domain::ids::{ContextId, PostId};
 use crate::domain::post::{Entry, Post};
 use crate::domain::thread;
@@ -162,7 +164,8 @@ fn outbox_page(request: &HttpRequest, root: &str) -> Result<Option<(Cursor, Stri
     }
 }
 
-/// `/users/H/followers` and `/users/H/following`: totals, and a first page that names nobody.
+/// `/users/H/followers` and `/users/H/following`: totals, and pages that name followers only where the owner wants that
+///
 pub async fn people(
     data: Data,
     here: Here,
@@ -171,8 +174,28 @@ pub async fn people(
 ) -> Result<HttpResponse, Error> {
     let (handle, which) = path.into_inner();
     let account = get_account(&data, &here, &handle).await?;
-    let root = account.urls().under(&which);
-    Ok(answer(&empty(root, &request)?, &account, OBJECT_AGE, &request))
+    let mut collection = empty(account.urls().under(&which), &request)?;
+    if which == "followers" {
+        let total = data.store.count_followers(account.id, FollowState::Accepted).await?;
+        collection.total_items = Some(i64::try_from(total).unwrap_or(i64::MAX));
+        if collection.part_of.is_some() && account.settings.show_followers {
+            let before = query(&request).into_iter().find(|(name, _)| name == "max_id").map(|(_, value)| value);
+            let before = before.map(|value| number(&value).ok_or_else(|| Error::bad_request("max_id takes a number.")));
+            let before = before.transpose()?;
+            let mut found = data.store.page_followers(account.id, before, IDS_PAGE + 1).await?;
+            let root = collection.part_of.clone().unwrap_or_default();
+            if found.len() > IDS_PAGE {
+                found.truncate(IDS_PAGE);
+                collection.next = found.last().map(|(place, _)| format!("{root}?page=1&max_id={place}"));
+            }
+            if let Some(before) = before {
+                collection.id = format!("{root}?page=1&max_id={before}");
+            }
+            collection.ordered_items = Some(found.into_iter().map(|(_, uri)| Value::from(uri)).collect());
+        }
+    }
+    // When somebody last followed or left is not kept, so it says nothing about that.
+    Ok(Document::json(ACTIVITY_JSON, &collection, OBJECT_AGE).kept(None).respond(&request, Utc::now()))
 }
 
 /// An ordered collection with nothing in it, or its only page.
@@ -287,6 +310,52 @@ fn context_page(request: &HttpRequest, root: &str, ids: &[PostId]) -> Result<Opt
     }
 }
 
+/// What stands below a post: ids of Notes, ours before those of others.
+pub(super) struct BelowPost {
+    direct: Vec<String>,
+    further: Vec<String>,
+}
+
+impl BelowPost {
+    /// The first page, and whether there is another.
+    pub(super) fn first(&self) -> (&[String], bool) {
+        let shown = &self.direct[..self.direct.len().min(IDS_PAGE)];
+        (shown, self.direct.len() > shown.len() || !self.further.is_empty())
+    }
+
+    /// The page of that number, from 1, and whether there is another.
+    fn page(&self, number: usize) -> Option<(&[String], bool)> {
+        if number == 1 {
+            return Some(self.first());
+        }
+        let rest = self.direct.get(IDS_PAGE..).unwrap_or_default();
+        let at = (number - 2) * IDS_PAGE;
+        let pages = [rest, &self.further].map(|part| part.chunks(IDS_PAGE)).into_iter().flatten();
+        let mut pages = pages.skip(at / IDS_PAGE);
+        pages.next().map(|shown| (shown, pages.next().is_some()))
+    }
+}
+
+/// What stands below a post in its conversation, and what others answered to it.
+pub(super) async fn below(
+    data: &Data,
+    account: &Account,
+    post: &Post,
+    places: &[thread::Place],
+) -> Result<BelowPost, Error> {
+    let urls = account.urls();
+    let below = thread::below(places, post.id);
+    let ours = |ids: &[PostId]| ids.iter().map(|id| urls.note(*id)).collect::<Vec<String>>();
+    let (mut direct, mut further) = (ours(&below.direct), ours(&below.further));
+    if post.echo.replies > 0 {
+        for reply in data.store.list_replies(&[post.id], Reply::MOST).await? {
+            let part = if reply.is_direct() { &mut direct } else { &mut further };
+            part.push(reply.uri);
+        }
+    }
+    Ok(BelowPost { direct, further })
+}
+
 /// `…/statuses/ID/replies`: direct replies first, then everything below them.
 pub async fn replies(
     data: Data,
@@ -297,27 +366,28 @@ pub async fn replies(
     let (handle, id) = path.into_inner();
     let (account, post) = get_post(&data, &here, &handle, &id).await?;
     let urls = account.urls();
-    let below = thread::below(&data.store.list_places(post.context).await?, post.id);
+    let below = below(&data, &account, &post, &data.store.list_places(post.context).await?).await?;
     let page = query(&request).into_iter().find(|(name, _)| name == "page").map(|(_, value)| value);
     let mut collection = match page.as_deref().map(number) {
-        None => render::replies_root(&urls, post.id, &below.direct, !below.further.is_empty()),
-        Some(Some(1)) => render::replies_page(&urls, post.id, 1, &below.direct, !below.further.is_empty()),
-        Some(Some(page @ 2..=1_000_000)) => {
-            let at = usize::try_from(page - 2).unwrap_or_default() * IDS_PAGE;
-            let further = below.further.get(at..).filter(|rest| !rest.is_empty());
-            let further = further.ok_or_else(|| Error::not_found("There is no such page."))?;
-            let shown = &further[..further.len().min(IDS_PAGE)];
-            let page = u32::try_from(page).unwrap_or(u32::MAX);
-            render::replies_page(&urls, post.id, page, shown, shown.len() < further.len())
+        None => {
+            let (shown, more) = below.first();
+            render::replies_root(&urls, post.id, shown, more)
+        }
+        Some(Some(page @ 1..=1_000_000)) => {
+            let shown = below.page(usize::try_from(page).unwrap_or_default());
+            let (shown, more) = shown.ok_or_else(|| Error::not_found("There is no such page."))?;
+            render::replies_page(&urls, post.id, u32::try_from(page).unwrap_or(u32::MAX), shown, more)
         }
         Some(_) => return Err(Error::bad_request("page takes a number from 1.")),
     };
     collection.context_terms = Some(context::plain());
-    Ok(answer(&collection, &account, OBJECT_AGE, &request))
+    let changed = account.changed.max(post.echo.changed.unwrap_or(account.changed));
+    let document = Document::json(ACTIVITY_JSON, &collection, OBJECT_AGE).changed(changed).kept(None);
+    Ok(document.respond(&request, Utc::now()))
 }
 
-/// `…/statuses/ID/likes` and `…/shares`: our own counts, which begin at nothing, and those of the archive where the
-/// owner wants them added.
+/// `…/statuses/ID/likes` and `…/shares`: how many came here, and those of the archive where the owner wants them added
+///
 pub async fn reactions(
     data: Data,
     here: Here,
@@ -335,7 +405,9 @@ pub async fn reactions(
         total_items: Some(i64::try_from(total).unwrap_or(i64::MAX)),
         ..Collection::default()
     };
-    Ok(answer(&collection, &account, OBJECT_AGE, &request))
+    let changed = account.changed.max(post.echo.changed.unwrap_or(account.changed));
+    let document = Document::json(ACTIVITY_JSON, &collection, OBJECT_AGE).changed(changed).kept(None);
+    Ok(document.respond(&request, Utc::now()))
 }
 
 /// `/actor/outbox`: the server actor says nothing by itself.

@@ -1,9 +1,11 @@
 //! A timeline's entries as the templates show them: posts with their media, polls and quotes, and boosts.
 
+use super::echoes::{self, ReplyView};
 use super::images::{HALF_ROW, ImageView, ROW};
 use super::views::{Byline, grouped, human};
 use crate::activitystreams::render::{is_web_address, timestamp};
 use crate::domain::account::Account;
+use crate::domain::echo::Reply;
 use crate::domain::post::{Boost, Post};
 use crate::domain::source::MediaKind;
 use crate::domain::told::{Poll, Totals};
@@ -165,6 +167,10 @@ pub struct PostView {
     pub(super) quotes: Option<(LinkView, bool)>,
     /// What others did at the origin.
     pub(super) reactions: Option<String>,
+    /// What others did with it here.
+    pub(super) echo: Option<String>,
+    /// What people on other servers answered, where that is shown.
+    pub(super) replies: Vec<ReplyView>,
     pub(super) lang: Option<String>,
     pub(super) warning: Option<String>,
     pub(super) sensitive: bool,
@@ -225,6 +231,8 @@ impl PostView {
                 None => elsewhere(&post.details.quote, false).map(|link| (link, false)),
             },
             reactions: reactions(&post.details.totals),
+            echo: echoes::told(&post.echo),
+            replies: Vec::new(),
             lang: post.language.clone(),
             warning: post.warning.clone(),
             sensitive: post.sensitive,
@@ -248,6 +256,12 @@ impl PostView {
     /// The same, marked as the one that was asked for.
     pub fn focused(self, focused: bool) -> PostView {
         PostView { focused, ..self }
+    }
+
+    /// The same with those of these replies that stand below it.
+    pub fn with_replies(self, post: &Post, replies: &[Reply]) -> PostView {
+        let its = replies.iter().filter(|reply| reply.post == post.id);
+        PostView { replies: its.map(ReplyView::new).collect(), ..self }
     }
 
     /// The same with its author, for pages of several accounts.

@@ -7,11 +7,10 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::json;
+use std::time::Duration;
 
 /// Seconds after which a client may try again during an outage.
-const RETRY_AFTER: u32 = 30;
-/// Seconds after which a server may try again to deliver, while no inbox takes anything.
-const INBOX_RETRY_AFTER: u32 = 3600;
+pub(super) const RETRY_AFTER: u32 = 30;
 /// Seconds after which a server whose key could not be fetched may try again: as long as it is not asked for it again.
 const KEY_RETRY_AFTER: u32 = 300;
 /// How long an error may be cached.
@@ -76,12 +75,12 @@ impl Error {
         Error::new(StatusCode::BAD_REQUEST, sentence)
     }
 
-    /// Nothing proves who asks (401).
+    /// Who asks is not proven to be who they say (401).
     pub fn unauthorized(sentence: &str) -> Error {
         Error::new(StatusCode::UNAUTHORIZED, sentence)
     }
 
-    /// Who asks gets nothing (403).
+    /// Nothing is taken from or given to whoever asks (403).
     pub fn forbidden(sentence: &str) -> Error {
         Error::new(StatusCode::FORBIDDEN, sentence)
     }
@@ -107,10 +106,26 @@ impl Error {
         Error::new(StatusCode::INTERNAL_SERVER_ERROR, "The server made a mistake; it is in its log.")
     }
 
-    /// No inbox takes anything yet (503).
-    pub fn inbox_closed() -> Error {
-        let error = Error::new(StatusCode::SERVICE_UNAVAILABLE, "This server does not take deliveries yet.");
-        Error { retry_after: Some(INBOX_RETRY_AFTER), ..error }
+    /// The body did not come in time (408).
+    pub fn timeout(sentence: &str) -> Error {
+        Error::new(StatusCode::REQUEST_TIMEOUT, sentence)
+    }
+
+    /// The body is larger than is read (413).
+    pub fn too_large(sentence: &str) -> Error {
+        Error::new(StatusCode::PAYLOAD_TOO_LARGE, sentence)
+    }
+
+    /// The body is of a type that is not read (415).
+    pub fn unsupported(sentence: &str) -> Error {
+        Error::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence)
+    }
+
+    /// More comes than is taken; `wait` is how long until there is room for one more (429).
+    pub fn too_many(wait: Duration) -> Error {
+        let error = Error::new(StatusCode::TOO_MANY_REQUESTS, "You send more than is taken here. Send it again later.");
+        // A second more than is left of the last one.
+        Error { retry_after: Some(u32::try_from(wait.as_secs() + 1).unwrap_or(u32::MAX)), ..error }
     }
 
     /// The database cannot be reached now (503): never 404, for Mastodon would delete what it stored.
@@ -177,6 +192,7 @@ impl From<operations::Error> for Error {
         match error {
             operations::Error::Store(error) => error.into(),
             operations::Error::NotFound(_) => Error::not_found("There is nothing at this address."),
+            operations::Error::Later(why) => Error::later(&why, RETRY_AFTER),
             other => {
                 tracing::error!(error = %other, "a request failed");
                 Error::internal()
@@ -197,6 +213,10 @@ impl ResponseError for Error {
         }
         if let Some(allow) = self.allow {
             response.insert_header((header::ALLOW, allow));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            // RFC 9110 wants it named; whoever signs knows it.
+            response.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static("Signature")));
         }
         let cacheable = matches!(self.status, StatusCode::NOT_FOUND | StatusCode::GONE);
         let cache = if cacheable { ERROR_CACHE } else { "no-store" };

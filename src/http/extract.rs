@@ -82,17 +82,22 @@ impl FromRequest for Here {
 }
 
 /// The host that the request is for, lower case, with its port unless it is the usual one.
+pub fn authority(request: &HttpRequest) -> Option<String> {
+    let authority = sent_authority(request)?.trim_end_matches('.').to_lowercase();
+    let usual = authority.strip_suffix(":443").or_else(|| authority.strip_suffix(":80"));
+    Some(usual.unwrap_or(&authority).to_owned())
+}
+
+/// The host that the request is for, as its sender wrote it.
 ///
 /// `X-Forwarded-Host` counts when a trusted proxy says so, and the last of several is the one that this proxy added.
-pub fn authority(request: &HttpRequest) -> Option<String> {
+pub fn sent_authority(request: &HttpRequest) -> Option<String> {
     let trusted = from_trusted_proxy(request);
     let forwarded = trusted.then(|| request.headers().get_all("x-forwarded-host").last()).flatten();
     let forwarded = forwarded.and_then(|value| value.to_str().ok()?.rsplit(',').next()).map(str::trim);
     let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
     let authority = forwarded.or(host).or_else(|| request.uri().authority().map(|authority| authority.as_str()))?;
-    let authority = authority.trim_end_matches('.').to_lowercase();
-    let usual = authority.strip_suffix(":443").or_else(|| authority.strip_suffix(":80"));
-    Some(usual.unwrap_or(&authority).to_owned())
+    Some(authority.to_owned())
 }
 
 /// Whether the request was handed on by a proxy of `server.trusted_proxies`.

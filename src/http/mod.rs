@@ -7,12 +7,16 @@ pub mod activitypub;
 pub mod authorize;
 pub mod cache;
 pub mod collections;
+pub mod echoes;
 pub mod entries;
 pub mod error;
 pub mod extract;
 pub mod files;
 pub mod images;
+pub mod inbox;
+pub mod limits;
 pub mod metrics;
+pub mod moved;
 pub mod pages;
 pub mod requests;
 pub mod respond;
@@ -77,17 +81,19 @@ pub fn routes(config: &mut web::ServiceConfig) {
         // Actors.
         .service(get("/actor", activitypub::server_actor))
         .service(get("/actor/outbox", collections::server_outbox))
-        .service(inbox("/actor/inbox"))
-        .service(inbox("/inbox"))
+        .service(post("/actor/inbox", inbox::shared))
+        .service(post("/inbox", inbox::shared))
         .service(get("/users/{handle}", activitypub::account))
-        .service(inbox("/users/{handle}/inbox"))
+        .service(post("/users/{handle}/inbox", inbox::of_account))
         .service(object("/users/{handle}/outbox", collections::outbox))
         .service(object("/users/{handle}/{which:followers|following}", collections::people))
         .service(object("/users/{handle}/collections/{which:featured|tags}", collections::featured))
         .service(object("/users/{handle}/contexts/{id}", collections::context))
+        .service(object("/users/{handle}/migration.json", moved::collection))
         // Pages, which answer ActivityPub in place.
         .service(get("/", pages::home))
         .service(get("/@{handle}", activitypub::account))
+        .service(get("/@{handle}/moved", moved::page))
         .service(negotiated("/@{handle}/{id}", activitypub::post))
         .service(negotiated("/tags/{tag}", pages::tag))
         // Files.
@@ -131,10 +137,15 @@ where
     get(path, handler).wrap(from_fn(authorize::negotiated))
 }
 
-/// An inbox. Nothing can be delivered to it yet, and the sender shall try again later.
-fn inbox(path: &str) -> impl HttpServiceFactory + 'static {
+/// A resource that something is sent to: POST.
+fn post<F, Args>(path: &str, handler: F) -> impl HttpServiceFactory + 'static
+where
+    F: Handler<Args>,
+    Args: actix_web::FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
     web::resource(path)
-        .route(web::post().to(activitypub::inbox))
+        .route(web::post().to(handler))
         .default_service(web::to(|| async { Error::method_not_allowed("POST") }))
 }
 
@@ -219,6 +230,7 @@ pub async fn serve(
     let (figures, known) = (web::Data::new(app.metrics.clone()), web::Data::new(metrics::Known::default()));
     let config = crate::federation::configure(app, authority).await.map_err(std::io::Error::other)?;
     let cache = web::Data::new(Cache::new(settings.cache_bytes));
+    let limits = web::Data::new(limits::Limits::default());
     let heard = cache.clone();
     let listener_task = cache.is_on().then(|| tokio::spawn(async move { store.listen(|what| heard.hear(what)).await }));
     let tls = settings.tls.clone();
@@ -230,6 +242,7 @@ pub async fn serve(
             .wrap(from_fn(requests::around))
             .app_data(web::Data::new(settings.clone()))
             .app_data(cache.clone())
+            .app_data(limits.clone())
             .app_data(figures.clone())
             .app_data(known.clone())
             .configure(routes)

@@ -11,7 +11,7 @@ use super::views::{AccountLine, HomePage, ProfilePage, TagPage, ThreadPage};
 use crate::activitystreams::render::is_web_address;
 use crate::domain::account::{Account, AccountState, Handle};
 use crate::domain::ids::{AccountId, PostId};
-use crate::domain::post::{Entry, Stored};
+use crate::domain::post::{Entry, Post, Stored};
 use crate::domain::settings::Links;
 use crate::store::listing::{Cursor, Listing, Page};
 use actix_web::cookie::{Cookie, SameSite};
@@ -25,6 +25,8 @@ use std::sync::Arc;
 const PAGE: i64 = 20;
 /// Posts of a thread that its page shows: all but of the very longest.
 const THREAD: i64 = 1000;
+/// Replies of others that a page shows: all but of what went round the world.
+const REPLIES: i64 = 500;
 /// Start of the name of the cookie that opens a draft; the account's number follows.
 const PREVIEW_COOKIE: &str = "everpost_preview_";
 
@@ -65,7 +67,7 @@ pub(super) async fn profile(
     let body = rendered(&ProfilePage::new(&account, span, posts, newer, older))?;
     let subject = urls.domain().path(&format!("/.well-known/webfinger?resource=acct:{}", account.address()));
     let document = Document::new(HTML, body, OBJECT_AGE)
-        .changed(account.changed)
+        .changed(latest(&account, shown.entries.iter().filter_map(Entry::post)))
         .negotiated()
         .link(alternate(&urls.actor()))
         .link(format!("<{subject}>; rel=\"lrdd\"; type=\"application/jrd+json\""));
@@ -109,10 +111,18 @@ pub(super) async fn thread(
     let thread = data.store.list_context(post.context, THREAD).await?;
     let thread = if thread.iter().any(|other| other.id == id) { thread } else { vec![post.clone()] };
     let size = i64::try_from(thread.len()).unwrap_or(i64::MAX);
-    let posts = thread.iter().map(|other| PostView::new(other, &account, size).focused(other.id == id)).collect();
+    let answered: Vec<PostId> = thread.iter().filter(|other| other.echo.replies > 0).map(|other| other.id).collect();
+    let replies = match answered.is_empty() {
+        true => Vec::new(),
+        false => data.store.list_replies(&answered, REPLIES).await?,
+    };
+    let view =
+        |other: &Post| PostView::new(other, &account, size).focused(other.id == id).with_replies(other, &replies);
+    let posts = thread.iter().map(view).collect();
     let body = rendered(&ThreadPage::new(&account, &post, posts))?;
     let note = account.urls().note(id);
-    let document = Document::new(HTML, body, OBJECT_AGE).changed(account.changed).negotiated().link(alternate(&note));
+    let changed = latest(&account, thread.iter());
+    let document = Document::new(HTML, body, OBJECT_AGE).changed(changed).negotiated().link(alternate(&note));
     Ok(guarded(document, &account).respond(request, now))
 }
 
@@ -149,14 +159,15 @@ pub(super) async fn previews(data: &Data, request: &HttpRequest) -> Result<Vec<A
     Ok(accounts.iter().filter(|account| opened(account)).map(|account| account.id).collect())
 }
 
-enum Seen {
+/// What a visitor gets who asks for an account.
+pub(super) enum Seen {
     Account(Arc<Account>),
     Answer(HttpResponse),
 }
 
 /// The account as this visitor may see it. A draft opens to who has its preview token: the link is exchanged for a
 /// cookie at once, so that the token does not stay in the address.
-async fn find(data: &Data, here: &Here, handle: &str, request: &HttpRequest) -> Result<Seen, Error> {
+pub(super) async fn find(data: &Data, here: &Here, handle: &str, request: &HttpRequest) -> Result<Seen, Error> {
     let nobody = || Error::not_found("There is no such account here.");
     let parsed = Handle::parse(handle).map_err(|_| nobody())?;
     let account = here.find_account(data, &parsed).await?.ok_or_else(nobody)?;
@@ -201,12 +212,17 @@ fn same(given: &str, token: &str) -> bool {
 }
 
 /// A draft's pages are nobody's to keep; what a live account shows does not change by itself.
-fn guarded(document: Document, account: &Account) -> Document {
+pub(super) fn guarded(document: Document, account: &Account) -> Document {
     if account.state == AccountState::Draft { document.private() } else { document.kept(None) }
 }
 
+/// When an account or what others did with its posts last changed.
+fn latest<'a>(account: &Account, posts: impl Iterator<Item = &'a Post>) -> DateTime<Utc> {
+    posts.filter_map(|post| post.echo.changed).fold(account.changed, DateTime::max)
+}
+
 /// The place in a list that `max_id` and `min_id` name.
-fn cursor(request: &HttpRequest) -> Result<Cursor, Error> {
+pub(super) fn cursor(request: &HttpRequest) -> Result<Cursor, Error> {
     let parameters = query(request);
     let given = |wanted: &str| {
         let value = parameters.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
@@ -243,7 +259,7 @@ async fn views(data: &Data, account: &Account, page: &Page) -> Result<Vec<EntryV
     Ok(page.entries.iter().map(view).collect())
 }
 
-fn rendered(page: &impl Template) -> Result<String, Error> {
+pub(super) fn rendered(page: &impl Template) -> Result<String, Error> {
     page.render().map_err(|error| {
         tracing::error!(%error, "a page could not be rendered");
         Error::internal()

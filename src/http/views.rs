@@ -202,6 +202,53 @@ impl TagPage {
     }
 }
 
+/// A post that stood elsewhere before.
+pub struct MovedPost {
+    published: String,
+    day: String,
+    old: String,
+    new: String,
+}
+
+impl MovedPost {
+    /// A post with its old address and its new one.
+    pub fn new(post: &Post, old: &str, new: String) -> MovedPost {
+        let day = post.published.format("%Y-%m-%d").to_string();
+        MovedPost { published: timestamp(post.published), day, old: old.to_owned(), new }
+    }
+}
+
+/// The page of old addresses and new ones.
+#[derive(Template)]
+#[template(path = "moved.html")]
+pub struct MovedPage {
+    style_version: &'static str,
+    instance_host: String,
+    handle_full: String,
+    profile_url: String,
+    collection_url: String,
+    draft: bool,
+    posts: Vec<MovedPost>,
+    older_url: Option<String>,
+}
+
+impl MovedPage {
+    /// The page of an account, with posts from some place on.
+    pub fn new(account: &Account, posts: Vec<MovedPost>, older: Option<i64>) -> MovedPage {
+        let urls = account.urls();
+        MovedPage {
+            style_version: &STYLE_VERSION,
+            instance_host: urls.domain().authority().to_owned(),
+            handle_full: format!("@{}", account.address()),
+            profile_url: urls.profile(),
+            collection_url: urls.under("migration.json"),
+            draft: account.state == AccountState::Draft,
+            posts,
+            older_url: older.map(|id| format!("?max_id={id}")),
+        }
+    }
+}
+
 /// An account in the list of the front page.
 pub struct AccountLine {
     name: String,

@@ -48,7 +48,7 @@ pub async fn create(
         settings: Settings::default(),
         live: urls.is_loopback(),
         preview_token: keys::token()?,
-        keys: blocking(move || vault.make_pairs()).await??,
+        keys: blocking(move || vault.make_pairs(1)).await??,
     };
     match app.store.insert_account(&new, now).await {
         Err(store::Error::Conflict(_)) => {

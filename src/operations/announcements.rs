@@ -2,6 +2,7 @@
 //!
 //! They are made here and enqueued by the store in the transaction of the change. Start with [`Announcer`].
 
+use super::proofs::Prover;
 use super::{App, Error};
 use crate::activitystreams::outgoing;
 use crate::activitystreams::render::{self, PublicKeys, Replies};
@@ -10,21 +11,17 @@ use crate::domain::delivery::Outgoing;
 use crate::domain::follower::Follower;
 use crate::domain::ids::{ImportId, PostId};
 use crate::domain::post::{NewPost, Post};
-use crate::federation::{keys, proof};
+use crate::federation::keys;
 use crate::store::ingest::Stored;
 use crate::store::keys::{KeyOwner, KeyRow};
 use chrono::{DateTime, Utc};
-use openssl::pkey::{PKey, Private};
 use serde_json::Value;
 use std::sync::atomic::{AtomicU32, Ordering};
-
-/// The context that a proof's terms come from (FEP-8b32, R-132).
-const PROOF_CONTEXT: &str = "https://w3id.org/security/data-integrity/v2";
 
 /// Speaks for an account at one moment, with the keys that it has then.
 pub(super) struct Announcer {
     keys: PublicKeys,
-    proves: Option<(String, PKey<Private>)>,
+    prover: Prover,
     /// What the numbers of its activities begin with, and how many it has made.
     number: (String, AtomicU32),
     now: DateTime<Utc>,
@@ -33,19 +30,14 @@ pub(super) struct Announcer {
 impl Announcer {
     /// For an account as it is.
     pub(super) async fn of(app: &App, account: &Account, now: DateTime<Utc>) -> Result<Announcer, Error> {
-        let rows = app.store.list_keys(KeyOwner::Account(account.id)).await?;
-        Announcer::with(app, account, &rows, now)
+        let owner = KeyOwner::Account(account.id);
+        let (rows, earlier) = (app.store.list_keys(owner).await?, app.store.list_earlier_keys(owner).await?);
+        Announcer::with(app.prover(account).await?, public_keys(&rows, &earlier), now)
     }
 
-    /// The same with these keys.
-    pub(super) fn with(app: &App, account: &Account, rows: &[KeyRow], now: DateTime<Utc>) -> Result<Announcer, Error> {
-        let ed25519 = rows.iter().rev().find(|row| row.kind == "ed25519");
-        let open = |row: &KeyRow| {
-            let url = format!("{}#{}", account.urls().actor(), row.key_id);
-            app.vault.private_key(row).map(|key| (url, key))
-        };
-        let number = (keys::token()?, AtomicU32::new(0));
-        Ok(Announcer { keys: public_keys(rows), proves: ed25519.map(open).transpose()?, number, now })
+    /// For an account whose actor shows these keys from now on, with proofs by this prover.
+    pub(super) fn with(prover: Prover, keys: PublicKeys, now: DateTime<Utc>) -> Result<Announcer, Error> {
+        Ok(Announcer { keys, prover, number: (keys::token()?, AtomicU32::new(0)), now })
     }
 
     /// What an account's actor looks like.
@@ -93,22 +85,11 @@ impl Announcer {
         format!("{}-{}", self.number.0, self.number.1.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// The same activity with a proof, which lets others believe it whoever hands it on. One that cannot be proven is said
-    /// all the same: its signature on the way is what counts.
+    /// The same activity with a proof, which lets others believe it whoever hands it on.
     fn prove(&self, outgoing: Outgoing) -> Outgoing {
-        let Some((url, key)) = &self.proves else { return outgoing };
-        let proven = serde_json::from_str::<Value>(&outgoing.body).map_err(|e| e.to_string()).and_then(|mut body| {
-            with_proof_terms(&mut body);
-            proof::add(&mut body, url, key, self.now).map_err(|e| e.to_string())?;
-            Ok(body.to_string())
-        });
-        match proven {
-            Ok(body) => Outgoing { body, ..outgoing },
-            Err(error) => {
-                tracing::warn!(activity.uri = outgoing.uri, error, "an activity goes out without a proof");
-                outgoing
-            }
-        }
+        let Ok(mut body) = serde_json::from_str(&outgoing.body) else { return outgoing };
+        self.prover.prove(&mut body, self.now);
+        Outgoing { body: body.to_string(), ..outgoing }
     }
 }
 
@@ -125,41 +106,9 @@ pub(super) async fn ingest(
     Ok(app.store.ingest(account.id, batch, import, Some(&edited), now).await?)
 }
 
-/// Add the terms of proofs to a document's context.
-fn with_proof_terms(body: &mut Value) {
-    let context = &mut body["@context"];
-    if !context.is_array() {
-        *context = Value::Array(vec![context.take()]);
-    }
-    if let Some(terms) = context.as_array_mut() {
-        let at = terms.iter().take_while(|term| term.is_string()).count();
-        terms.insert(at, Value::from(PROOF_CONTEXT));
-    }
-}
-
-/// The public halves of keys, the newest of each kind.
-pub(super) fn public_keys(rows: &[KeyRow]) -> PublicKeys {
-    let of = |kind: &str| {
-        let row = rows.iter().rev().find(|row| row.kind == kind);
-        row.map(|row| (row.key_id.clone(), row.public_key.clone()))
-    };
-    PublicKeys { rsa: of("rsa"), ed25519: of("ed25519") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn the_terms_of_proofs_stand_behind_the_other_contexts_and_before_single_terms() {
-        for (before, after) in [
-            (json!("https://a.example"), json!(["https://a.example", PROOF_CONTEXT])),
-            (json!(["https://a.example", { "x": "y" }]), json!(["https://a.example", PROOF_CONTEXT, { "x": "y" }])),
-        ] {
-            let mut body = json!({ "@context": before });
-            with_proof_terms(&mut body);
-            assert_eq!(body["@context"], after);
-        }
-    }
+/// The public halves of keys in force and of earlier ones, as an actor shows them.
+pub fn public_keys(rows: &[KeyRow], earlier: &[KeyRow]) -> PublicKeys {
+    let half = |row: &KeyRow| (row.key_id.clone(), row.public_key.clone());
+    let of = |kind: &str| rows.iter().rev().find(|row| row.kind == kind).map(half);
+    PublicKeys { rsa: of("rsa"), ed25519: of("ed25519"), earlier: earlier.iter().map(half).collect() }
 }

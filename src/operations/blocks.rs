@@ -38,6 +38,8 @@ pub struct Imported {
     pub by_address: u64,
     /// Followers and requests that were removed.
     pub followers: u64,
+    /// Likes, boosts and emoji that were taken back.
+    pub reactions: u64,
     /// Deliveries that were dropped.
     pub deliveries: u64,
     /// How many lines were left out.
@@ -117,9 +119,10 @@ pub async fn import(
             Err(reason) => Err(reason),
         };
         match done {
-            Ok(Blocked { is_new, followers, deliveries }) => {
+            Ok(Blocked { is_new, followers, reactions, deliveries }) => {
                 *(if is_new { &mut imported.added } else { &mut imported.known }) += 1;
                 imported.followers += followers;
+                imported.reactions += reactions;
                 imported.deliveries += deliveries;
             }
             Err(reason) => {

@@ -66,6 +66,6 @@ async fn ensure_server_actor(app: &App, domain: &Domain, now: DateTime<Utc>) -> 
         return Ok(());
     }
     let vault = app.vault.clone();
-    let pairs = blocking(move || vault.make_pairs()).await??;
+    let pairs = blocking(move || vault.make_pairs(1)).await??;
     Ok(app.store.insert_keys(owner, &pairs, now).await?)
 }

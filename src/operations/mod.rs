@@ -4,18 +4,21 @@
 //! Time is a parameter. Start with `ingest.rs`.
 
 pub mod accounts;
-mod announcements;
+pub mod announcements;
 mod audiences;
 mod block_lists;
 pub mod blocks;
 mod copies;
 pub mod domains;
+pub mod errands;
 pub mod fields;
 pub mod followers;
 mod gaps;
 pub mod imports;
 pub mod ingest;
+pub mod keys;
 pub mod media;
+pub mod moves;
 mod pipeline;
 mod planned;
 pub mod posts;
@@ -24,6 +27,7 @@ pub mod preview;
 pub mod private;
 pub mod profile;
 pub mod proofs;
+pub mod receive;
 pub mod report;
 mod reread;
 mod target;
@@ -31,10 +35,10 @@ pub mod tokens;
 pub mod verify;
 
 use crate::domain::account::Account;
-use crate::federation::actors::Actors;
+use crate::federation::actors::{self, Actors};
 use crate::federation::client::Client;
 use crate::federation::courier::{Courier, Sender};
-use crate::federation::keys::{self, Vault};
+use crate::federation::keys::{self as key_pairs, Vault};
 use crate::federation::senders::{self, Senders};
 use crate::media::MediaStore;
 use crate::metrics::Metrics;
@@ -76,10 +80,13 @@ pub enum Error {
     Store(store::Error),
     /// A key.
     #[error(transparent)]
-    Keys(#[from] keys::Error),
+    Keys(#[from] key_pairs::Error),
     /// A media file.
     #[error(transparent)]
     Media(#[from] crate::media::Error),
+    /// Another server cannot be asked now; trying again later may help.
+    #[error("{0}")]
+    Later(String),
     /// A part of the program stopped in the middle.
     #[error("an inner task failed: {0}")]
     Task(String),
@@ -98,6 +105,19 @@ impl From<store::Error> for Error {
 /// Run blocking work off the request path.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await.map_err(|e| Error::Task(e.to_string()))
+}
+
+impl From<actors::Error> for Error {
+    fn from(error: actors::Error) -> Error {
+        match error {
+            actors::Error::Gone(_) | actors::Error::Unknown(_) => Error::NotFound(error.to_string()),
+            actors::Error::Later(why) => Error::Later(why),
+            actors::Error::Inner(cause) => Error::Store(match &*cause {
+                store::Error::Unavailable(why) => store::Error::Unavailable(why.clone()),
+                other => store::Error::Database(other.to_string()),
+            }),
+        }
+    }
 }
 
 impl From<senders::Error> for Error {

@@ -53,6 +53,11 @@ impl App {
 }
 
 impl Prover {
+    /// Makes them with this key.
+    pub(super) fn by(key: Sender) -> Prover {
+        Prover(Some(key))
+    }
+
     /// Whether it makes any.
     pub fn can(&self) -> bool {
         self.0.is_some()

@@ -227,6 +227,46 @@ impl Store {
             .await
     }
 
+    /// Write where an account has moved to and when, and tell its followers each of these; whether it was the move's turn: not
+    /// where it has moved meanwhile, or is gone.
+    pub async fn move_account(&self, account: &Account, told: &[Outgoing], now: DateTime<Utc>) -> Result<bool, Error> {
+        let change = (accounts::moved_to.eq(&account.moved_to), accounts::moved_at.eq(account.last_move));
+        let live = accounts::table.filter(accounts::id.eq(account.id.0).and(accounts::state.eq("live")));
+        let turned = live.filter(accounts::moved_to.is_null().ne(account.moved_to.is_none()));
+        let mut connection = self.connection().await?;
+        connection
+            .transaction(async |connection| {
+                lock_writing(connection, account.id).await?;
+                if diesel::update(turned).set(change).execute(connection).await? == 0 {
+                    return Ok(false);
+                }
+                for told in told {
+                    announcements::announce(connection, account.id, told, now).await?;
+                }
+                touch(connection, account.id, now).await?;
+                changes::tell(connection).await?;
+                Ok(true)
+            })
+            .await
+    }
+
+    /// Write which other actors an account says it is, and tell its followers.
+    pub async fn set_aliases(&self, account: &Account, told: &Outgoing, now: DateTime<Utc>) -> Result<(), Error> {
+        let there = accounts::table.filter(accounts::id.eq(account.id.0).and(accounts::state.ne("gone")));
+        let mut connection = self.connection().await?;
+        connection
+            .transaction(async |connection| {
+                lock_writing(connection, account.id).await?;
+                let change = accounts::also_known_as.eq(&account.aliases);
+                if diesel::update(there).set(change).execute(connection).await? > 0 {
+                    announcements::announce(connection, account.id, told, now).await?;
+                }
+                touch(connection, account.id, now).await?;
+                changes::tell(connection).await
+            })
+            .await
+    }
+
     /// Take everything of an account away but its row, which keeps the handle from being given again, and its keys as long
     /// as `told`, which its followers are told, is not sent ([`Store::forget_keys`]).
     pub async fn erase_account(&self, id: AccountId, told: Option<&Outgoing>, now: DateTime<Utc>) -> Result<(), Error> {

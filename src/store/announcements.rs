@@ -8,7 +8,7 @@ use super::{Error, deliveries as queue};
 use crate::domain::account::Account;
 use crate::domain::delivery::Outgoing;
 use crate::domain::follower::FollowState;
-use crate::domain::ids::AccountId;
+use crate::domain::ids::{AccountId, ActivityId};
 use crate::domain::post::Post;
 use chrono::{DateTime, Duration, Utc};
 use diesel::prelude::*;
@@ -24,8 +24,8 @@ pub type OfPost<'a> = &'a (dyn Fn(&Account, &Post) -> Option<Outgoing> + Send + 
 /// would look like spam.
 pub const EDITS_AN_HOUR: i64 = 20;
 
-/// Enqueue what followers are told, on a connection inside the transaction which makes it true. Nothing where nobody
-/// follows.
+/// Enqueue what followers are told, on a connection inside the transaction which makes it true; its number. Nothing where
+/// nobody follows.
 ///
 /// What was enqueued before about the same object and is only an earlier state of it is dropped, as far as it waits still:
 /// who changes five things gets one message out, not five.
@@ -34,9 +34,9 @@ pub(super) async fn announce(
     account: AccountId,
     outgoing: &Outgoing,
     now: DateTime<Utc>,
-) -> Result<(), Error> {
+) -> Result<Option<ActivityId>, Error> {
     if !has_followers(connection, account).await? {
-        return Ok(());
+        return Ok(None);
     }
     if outgoing.kind == "Update" {
         let earlier = activities::table
@@ -54,8 +54,7 @@ pub(super) async fn announce(
         );
         diesel::update(waiting).set(dropped).execute(connection).await?;
     }
-    queue::enqueue(connection, account, outgoing, now).await?;
-    Ok(())
+    queue::enqueue(connection, account, outgoing, now).await
 }
 
 /// How many edits of posts may still be announced at this moment.

@@ -1,5 +1,6 @@
 //! Blocks of domains and actors.
 
+use super::reactions::discount;
 use super::remote::lower;
 use super::schema::{blocks, remote_actors};
 use super::{Error, Store, changes};
@@ -49,7 +50,8 @@ impl Store {
         Ok(diesel::select(exists(found)).get_result(&mut self.connection().await?).await?)
     }
 
-    /// Block: those at whom it is aimed follow no more, and what waits for them is dropped. Nothing tells them.
+    /// Block: those at whom it is aimed follow no more, their reactions are taken back, their replies are not listed,
+    /// and what waits for them is dropped. Nothing tells them.
     pub async fn insert_block(
         &self,
         account: Option<AccountId>,
@@ -73,8 +75,9 @@ impl Store {
                 // First what waits: a personal inbox is known by the actor alone.
                 let deliveries = drop_deliveries(connection, account, target, now).await?;
                 let followers = remove_followers(connection, account, target).await?;
+                let reactions = remove_reactions(connection, account, target, now).await?;
                 changes::tell(connection).await?;
-                Ok(Blocked { is_new, followers, deliveries })
+                Ok(Blocked { is_new, followers, reactions, deliveries })
             })
             .await
     }
@@ -144,6 +147,38 @@ async fn remove_followers(
         .execute(connection)
         .await?;
     Ok(removed as u64)
+}
+
+#[derive(QueryableByName)]
+struct Reaction {
+    #[diesel(sql_type = BigInt)]
+    post_id: i64,
+    #[diesel(sql_type = Text)]
+    kind: String,
+}
+
+/// Take back the likes, boosts and emoji of those at whom a block is aimed, and count them off. Their replies stay, and are
+/// not listed while the block stands.
+async fn remove_reactions(
+    connection: &mut AsyncPgConnection,
+    account: Option<AccountId>,
+    target: &BlockTarget,
+    now: DateTime<Utc>,
+) -> Result<u64, Error> {
+    let removed = diesel::sql_query(format!(
+        "DELETE FROM reactions USING remote_actors, posts WHERE remote_actors.id = reactions.actor_id \
+         AND posts.id = reactions.post_id AND ($2 IS NULL OR posts.account_id = $2) AND {} \
+         RETURNING reactions.post_id, reactions.kind",
+        aim(target)
+    ));
+    let removed: Vec<Reaction> = removed
+        .bind::<Text, _>(columns(target).1)
+        .bind::<Nullable<BigInt>, _>(account.map(|account| account.0))
+        .get_results(connection)
+        .await?;
+    let gone: Vec<(i64, String)> = removed.into_iter().map(|reaction| (reaction.post_id, reaction.kind)).collect();
+    discount(connection, &gone, now).await?;
+    Ok(gone.len() as u64)
 }
 
 /// Drop what waits for a domain, or for the personal inbox of an actor: a shared one has others behind it. What a worker has

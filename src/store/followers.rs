@@ -162,6 +162,24 @@ impl Store {
         rows.into_iter().map(follower).collect()
     }
 
+    /// The places and ids of accepted followers, the latest first, at most `limit` before the place `before`.
+    pub async fn page_followers(
+        &self,
+        account: AccountId,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<(i64, String)>, Error> {
+        let rows = followers::table
+            .inner_join(remote_actors::table)
+            .filter(followers::account_id.eq(account.0))
+            .filter(followers::state.eq(FollowState::Accepted.as_str()))
+            .filter(followers::id.lt(before.unwrap_or(i64::MAX)))
+            .order(followers::id.desc())
+            .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+            .select((followers::id, remote_actors::uri));
+        Ok(rows.load(&mut self.connection().await?).await?)
+    }
+
     /// How many are in this state.
     pub async fn count_followers(&self, account: AccountId, state: FollowState) -> Result<u64, Error> {
         let theirs =
@@ -244,4 +262,12 @@ pub(super) async fn undo(
         .or(followers::account_id.eq(account.map_or(0, |account| account.0)));
     let theirs = followers::table.filter(followers::actor_id.eq(actor.0)).filter(either);
     Ok(diesel::delete(theirs).execute(connection).await? > 0)
+}
+
+/// Whether exactly this Follow was accepted and still counts.
+pub(super) async fn stands(connection: &mut AsyncPgConnection, follow: &Follow<'_>) -> Result<bool, Error> {
+    let its = followers::table
+        .filter(followers::account_id.eq(follow.account.0).and(followers::actor_id.eq(follow.actor.0)))
+        .filter(followers::follow_uri.eq(follow.uri).and(followers::state.eq(FollowState::Accepted.as_str())));
+    Ok(diesel::select(diesel::dsl::exists(its)).get_result(connection).await?)
 }

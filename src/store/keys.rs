@@ -1,11 +1,13 @@
 //! Rows of key pairs. What is in them is opaque here; `federation::keys` makes, seals and opens them.
 
 use super::schema::{accounts, activities, deliveries, keys};
-use super::{Error, Store, changes};
+use super::{Error, Store, accounts as accounts_rows, announcements, changes};
+use crate::domain::delivery::Outgoing;
 use crate::domain::ids::{AccountId, DomainId};
 use chrono::{DateTime, Utc};
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use diesel_async::{AsyncConnection, RunQueryDsl};
 
 /// Whose key it is.
@@ -55,6 +57,71 @@ impl Store {
         };
         let rows: Vec<Row> = query.load(&mut self.connection().await?).await?;
         Ok(rows.into_iter().map(key_row).collect())
+    }
+
+    /// The keys of an owner that are retired and that its actor shows all the same, oldest first.
+    pub async fn list_earlier_keys(&self, owner: KeyOwner) -> Result<Vec<KeyRow>, Error> {
+        let columns = (keys::kind, keys::key_id, keys::public_key, keys::private_key, keys::sealed);
+        let query = keys::table.filter(keys::retired_at.is_not_null().and(keys::shown)).order(keys::id).select(columns);
+        let rows: Vec<Row> = match owner {
+            KeyOwner::Account(id) => {
+                query.filter(keys::account_id.eq(id.0)).load(&mut self.connection().await?).await?
+            }
+            KeyOwner::ServerActor(id) => {
+                query.filter(keys::domain_id.eq(id.0)).load(&mut self.connection().await?).await?
+            }
+        };
+        Ok(rows.into_iter().map(key_row).collect())
+    }
+
+    /// The key of an account with that id, also if it is retired.
+    pub async fn find_key(&self, account: AccountId, key_id: &str) -> Result<Option<KeyRow>, Error> {
+        let columns = (keys::kind, keys::key_id, keys::public_key, keys::private_key, keys::sealed);
+        let query = keys::table.filter(keys::account_id.eq(account.0).and(keys::key_id.eq(key_id)));
+        let row: Option<Row> = query.select(columns).first(&mut self.connection().await?).await.optional()?;
+        Ok(row.map(key_row))
+    }
+
+    /// How many pairs an account has had, the retired ones too.
+    pub async fn count_key_pairs(&self, account: AccountId) -> Result<u32, Error> {
+        let pairs = keys::table.filter(keys::account_id.eq(account.0).and(keys::kind.eq("rsa")));
+        let count: i64 = pairs.count().get_result(&mut self.connection().await?).await?;
+        u32::try_from(count).map_err(|_| Error::Damaged(format!("{count} keys")))
+    }
+
+    /// Put new keys in the place of an account's, which are retired and stay: what was signed with one is sent with it.
+    /// `told` goes to followers and is signed with the retired key of that id. `Conflict` where an id was used before.
+    pub async fn rotate_keys(
+        &self,
+        account: AccountId,
+        new: &[KeyRow],
+        shows_earlier: bool,
+        (told, signed_by): (&Outgoing, &str),
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let mut connection = self.connection().await?;
+        connection
+            .transaction(async |connection| {
+                accounts_rows::lock_writing(connection, account).await?;
+                let own = || keys::table.filter(keys::account_id.eq(account.0));
+                let ids: Vec<&str> = new.iter().map(|row| row.key_id.as_str()).collect();
+                if diesel::select(exists(own().filter(keys::key_id.eq_any(ids)))).get_result(connection).await? {
+                    return Err(Error::Conflict("a key of that id".to_owned()));
+                }
+                let before = own().filter(keys::retired_at.is_not_null());
+                diesel::update(before).set(keys::shown.eq(false)).execute(connection).await?;
+                let shown = keys::kind.eq("ed25519").and(shows_earlier.into_sql::<Bool>());
+                let retired = (keys::retired_at.eq(now), keys::shown.eq(shown));
+                diesel::update(own().filter(keys::retired_at.is_null())).set(retired).execute(connection).await?;
+                insert(connection, KeyOwner::Account(account), new, now).await?;
+                if let Some(activity) = announcements::announce(connection, account, told, now).await? {
+                    let activity = activities::table.find(activity.0);
+                    diesel::update(activity).set(activities::signed_by.eq(signed_by)).execute(connection).await?;
+                }
+                accounts_rows::touch(connection, account, now).await?;
+                changes::tell(connection).await
+            })
+            .await
     }
 
     /// Replace the private half of every key that is not sealed yet by what `seal` makes of it; how many there were.

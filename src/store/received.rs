@@ -112,6 +112,13 @@ impl Store {
                 if let Some(hash) = hash
                     && !remember(connection, &hash, now).await?
                 {
+                    // Whoever sends a Follow again that was accepted did not get the answer.
+                    if let Effect::Follow { follow, answer: Some(answer), .. } = effect
+                        && followers::stands(connection, follow).await?
+                    {
+                        deliveries::enqueue(connection, follow.account, answer, now).await?;
+                        return Ok(Taken::Unchanged);
+                    }
                     return Ok(Taken::Before);
                 }
                 let changed = apply(connection, actor, effect, now).await?;

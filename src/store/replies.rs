@@ -3,7 +3,7 @@
 use super::reactions::discount;
 use super::received::hash;
 use super::schema::{echoes, remote_actors, replies};
-use super::{Error, Store, remote};
+use super::{Error, Store, changes, remote};
 use crate::domain::echo::{Echo, Reply};
 use crate::domain::ids::{AccountId, PostId, RemoteActorId};
 use crate::domain::remote::KnownActor;
@@ -12,7 +12,7 @@ use crate::text::SafeHtml;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Bytea, Nullable, SmallInt, Text, Timestamptz};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use std::collections::HashMap;
 
 /// A reply that came.
@@ -115,13 +115,30 @@ impl Store {
         Ok(found.map(RemoteActorId))
     }
 
+    /// Delete a reply that its own host does not show to everyone any more; whether there was one.
+    pub async fn delete_reply(&self, uri: &str, now: DateTime<Utc>) -> Result<bool, Error> {
+        let mut connection = self.connection().await?;
+        connection
+            .transaction(async |connection| {
+                let its = replies::table.filter(replies::uri.eq(uri));
+                let gone: Vec<i64> = diesel::delete(its).returning(replies::post_id).get_results(connection).await?;
+                forget(connection, &gone, now).await?;
+                if !gone.is_empty() {
+                    changes::tell(connection).await?;
+                }
+                Ok(!gone.is_empty())
+            })
+            .await
+    }
+
     /// The replies below these posts, in order of time, at most `limit`. Whom the owner or the server blocks is left out.
     pub async fn list_replies(&self, posts: &[PostId], limit: i64) -> Result<Vec<Reply>, Error> {
         let ids: Vec<i64> = posts.iter().map(|post| post.0).collect();
         let unblocked = diesel::dsl::sql::<Bool>(
             "NOT EXISTS (SELECT FROM blocks WHERE (blocks.account_id IS NULL OR blocks.account_id = \
                 (SELECT account_id FROM posts WHERE posts.id = replies.post_id)) AND CASE kind WHEN 'actor' \
-                THEN target = remote_actors.uri ELSE split_part(remote_actors.host, ':', 1) = target \
+                THEN target = remote_actors.uri WHEN 'address' THEN target = lower(remote_actors.handle) \
+                ELSE split_part(remote_actors.host, ':', 1) = target \
                 OR right(split_part(remote_actors.host, ':', 1), length(target) + 1) = '.' || target END)",
         );
         let rows: Vec<(Row, remote::Row)> = replies::table

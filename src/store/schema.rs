@@ -73,6 +73,7 @@ diesel::table! {
         sealed -> Bool,
         created_at -> Timestamptz,
         retired_at -> Nullable<Timestamptz>,
+        shown -> Bool,
     }
 }
 

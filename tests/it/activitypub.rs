@@ -79,7 +79,7 @@ fn note_path(at: &str) -> String {
     format!("/users/ann/statuses/{}", status_id(at))
 }
 
-async fn app_with(posts: &[NewPost]) -> TestApp {
+pub async fn app_with(posts: &[NewPost]) -> TestApp {
     let app = TestApp::start().await;
     account(&app, "ann").await;
     store(&app, "ann", posts).await;

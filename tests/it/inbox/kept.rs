@@ -206,6 +206,7 @@ async fn replies_of_whom_the_server_or_the_owner_blocks_are_not_listed() {
         (None, domain("far.example"), 0),
         (Some(ann), domain("example"), 0),
         (None, BlockTarget::Actor(bob.told.uri.clone()), 0),
+        (None, BlockTarget::Address(bob.told.handle.clone().unwrap().to_lowercase()), 0),
         (None, domain("ar.example"), 1),
     ] {
         store.insert_block(account, &target, "", now).await.unwrap();

@@ -62,7 +62,7 @@ async fn what_a_worker_has_in_its_hands_is_not_taken_from_it() {
     let app = seen(archive.path()).await;
     follow(&app.app.store, &app.account("ann").await, "bo", "far.example", Accepted).await;
     app.set("ann", &["name=A"]).await;
-    app.database.execute("UPDATE deliveries SET leased_until = now() + interval '1 hour'");
+    app.database.execute("UPDATE deliveries SET leased_until = now() + interval '1 hour', leased_by = 7");
     app.set("ann", &["name=B"]).await;
     assert_eq!(waiting(&app.database).len(), 2);
 }

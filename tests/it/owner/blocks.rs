@@ -120,7 +120,7 @@ async fn the_lists_of_mastodon_come_in_and_go_out_again_as_they_were() {
     assert_eq!(
         outcome.stdout,
         "Blocked: 1. Blocked before: 0. Lines left out: 2.\n\
-         Followers and requests removed: 2. Waiting deliveries dropped: 2.\n"
+         Followers and requests removed: 2. Reactions taken back: 0. Waiting deliveries dropped: 2.\n"
     );
     assert!(outcome.stderr.starts_with("line 3: mild.example is listed as \"silence\""), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("\nline 4: \"bad one.example\" is no domain"), "{}", outcome.stderr);

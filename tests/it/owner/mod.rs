@@ -3,6 +3,9 @@
 mod announced;
 mod blocks;
 mod followers;
+mod keys;
+mod moved;
+mod moves;
 mod tokens;
 
 use crate::support::{Bundle, Program, TestApp, TestDatabase};

@@ -186,7 +186,8 @@ pub fn activity(value: &Value) -> Result<Incoming, Refusal> {
     let kinds = kinds(value);
     let kind = *kinds.first().ok_or(Refusal::NoActivity("it does not say of what type it is"))?;
     let known = kinds.iter().find_map(|kind| deed(kind, value));
-    let deed = known.unwrap_or_else(|| Ok(Deed::Unknown(kind.chars().take(LONGEST_KIND).collect())))?;
+    let deed = known
+        .unwrap_or_else(|| Ok(Deed::Unknown(kind.chars().filter(|c| !c.is_control()).take(LONGEST_KIND).collect())))?;
     Ok(Incoming { id: own_id(value).filter(|id| is_web(id)), actor, deed })
 }
 

@@ -83,10 +83,32 @@ fn a_wrong_value_is_reported_with_its_place_and_what_is_allowed() {
         ("EVERPOST_SERVER__PUBLIC_URL", "https://a.example/"),
         ("EVERPOST_LOG__FORMAT", "xml"),
         ("EVERPOST_LOG__REQUESTS", "some"),
+        ("EVERPOST_FEDERATION__ALLOW_ADDRESSES", "10.0.0.0/8,everything"),
+        ("EVERPOST_FEDERATION__ALLOW_HTTP", "localhost"),
+        ("EVERPOST_FEDERATION__ALLOW_HTTP", "http://localhost:8080"),
+        ("EVERPOST_FEDERATION__ALLOW_HTTP", "localhost:8080/x"),
+        ("EVERPOST_FEDERATION__ALLOW_HTTP", "u@localhost:8080"),
+        ("EVERPOST_FEDERATION__AUTHORIZED_FETCH", "maybe"),
     ] {
         let message = load(&environment(&[(name, value)])).unwrap_err().to_string();
         assert!(message.contains(name), "{message}");
     }
+}
+
+#[test]
+fn nothing_inside_is_asked_unless_it_is_listed() {
+    let federation = |pairs: &[(&str, &str)]| load(&environment(pairs)).unwrap().federation;
+    let plain = federation(&[]);
+    assert_eq!((plain.allow_addresses.len(), plain.allow_http.len(), plain.authorized_fetch), (0, 0, false));
+    let lists = federation(&[
+        ("EVERPOST_FEDERATION__ALLOW_ADDRESSES", "10.0.0.0/8, 127.0.0.1,fd00::/8"),
+        ("EVERPOST_FEDERATION__ALLOW_HTTP", "LocalHost:8080, [::1]:80,peer.example:0"),
+        ("EVERPOST_FEDERATION__AUTHORIZED_FETCH", "on"),
+    ]);
+    let blocks: Vec<String> = lists.allow_addresses.iter().map(IpNet::to_string).collect();
+    assert_eq!(blocks, ["10.0.0.0/8", "127.0.0.1/32", "fd00::/8"]);
+    assert_eq!(lists.allow_http, ["localhost:8080", "[::1]:80", "peer.example:0"]);
+    assert!(lists.authorized_fetch);
 }
 
 #[test]

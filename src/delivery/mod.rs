@@ -27,6 +27,8 @@ const PULSE: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_secs(15);
 /// Shortest time between two looks that found nothing, so that two workers do not hunt each other.
 const BREATH: Duration = Duration::from_millis(50);
+/// How often at most a worker that is full calls the others.
+const CALL: Duration = Duration::from_secs(1);
 /// Wait after the database failed: the first, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// Longest wait for the last words to the database.

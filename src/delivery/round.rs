@@ -1,7 +1,7 @@
 //! One worker at work: what it has leased, what is under way, and what came of it and is not yet written down.
 
 use super::policy::{self, Attempt};
-use super::{BREATH, LEASE, POLL, Queue};
+use super::{BREATH, CALL, LEASE, POLL, Queue};
 use crate::domain::account::AccountState;
 use crate::domain::delivery::{DeliveryHost, DeliveryState, Leased, Obstacle, Settlement, Standing};
 use crate::domain::ids::AccountId;
@@ -28,6 +28,8 @@ pub(super) struct Round<'a> {
     sending: JoinSet<(Attempt, Duration)>,
     /// What ended and is not written down.
     ended: Vec<(Leased, Verdict)>,
+    /// When the other workers were last called to help.
+    called: Option<Instant>,
 }
 
 /// What came of a delivery that was leased.
@@ -53,6 +55,7 @@ impl<'a> Round<'a> {
             begun: HashMap::new(),
             sending: JoinSet::new(),
             ended: Vec::new(),
+            called: None,
         }
     }
 
@@ -73,6 +76,12 @@ impl<'a> Round<'a> {
         let found = !look.leased.is_empty();
         self.pending = look.leased;
         self.begin().await?;
+        // What there is no room for here may find some elsewhere.
+        let full = self.begun.len() >= self.queue.options.slots;
+        if full && self.called.is_none_or(|called| called.elapsed() > CALL) {
+            self.called = Some(Instant::now());
+            self.queue.store.call_workers().await?;
+        }
         let wait = look.next.map_or(POLL, |next| (next - now).to_std().unwrap_or_default().min(POLL));
         Ok(Instant::now() + if found { wait } else { wait.max(BREATH) })
     }
@@ -225,8 +234,10 @@ impl<'a> Round<'a> {
     /// Keep what is leased, and take over what others had and lost.
     pub async fn pulse(&mut self, take_over: bool) -> Result<(), Error> {
         let now = self.now();
-        if !self.begun.is_empty() || !self.pending.is_empty() || !self.ended.is_empty() {
-            self.queue.store.prolong_leases(self.worker, now + LEASE).await?;
+        let ended = self.ended.iter().map(|(leased, _)| leased.id);
+        let ids: Vec<_> = self.begun.values().chain(&self.pending).map(|leased| leased.id).chain(ended).collect();
+        if !ids.is_empty() {
+            self.queue.store.prolong_leases(self.worker, &ids, now + LEASE).await?;
         }
         if take_over {
             let taken = self.queue.store.take_over_leases(now).await?;

@@ -417,6 +417,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn plain_http_is_for_the_hosts_and_ports_that_are_listed() {
+        let allow_http = ["A.example:8080", "b.example:0", "c.example:80"].map(str::to_owned).to_vec();
+        let client = Client::new(&Options { allow_http, ..Options::default() }).unwrap();
+        for authority in ["a.example:8080", "b.example", "B.example:1", "c.example", "c.example:80"] {
+            assert_eq!(client.scheme(authority), "http", "{authority}");
+        }
+        for authority in ["a.example", "a.example:80", "a.example:0", "xb.example:1", "c.example:443", "d.example"] {
+            assert_eq!(client.scheme(authority), "https", "{authority}");
+        }
+    }
+
     #[tokio::test]
     async fn an_answer_that_is_too_large_is_not_read_to_its_end() {
         let mut answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n".to_vec();

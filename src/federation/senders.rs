@@ -82,10 +82,10 @@ impl Senders {
         self.told.entry(account.id).or_insert(()).is_fresh()
     }
 
-    /// The key of that kind that an actor shows.
+    /// The newest key of that kind.
     async fn find(&self, owner: KeyOwner, kind: &str, actor: &str) -> Result<Sender, Error> {
         let rows = self.store.list_keys(owner).await?;
-        let row = rows.iter().find(|row| row.kind == kind).ok_or_else(|| Error::NoKey(actor.to_owned()))?;
+        let row = rows.iter().rev().find(|row| row.kind == kind).ok_or_else(|| Error::NoKey(actor.to_owned()))?;
         Ok(Sender { key_id: format!("{actor}#{}", row.key_id), key: self.open(row)? })
     }
 

@@ -78,8 +78,9 @@ pub fn remote_actor(value: &Value) -> Result<Read, String> {
     Ok(Read { actor, linked_keys })
 }
 
-/// Whose key a document at `key` is: its owner's id, from a key alone, from an actor, or from the part of an actor that
-/// GoToSocial shows to everybody. `None` if it holds no such key, or that of somebody on another host.
+/// Whose key a document at `key` is; `None` if it holds no such key, or that of somebody on another host.
+///
+/// It may be a key alone, an actor, or the part of an actor that GoToSocial shows to everybody.
 pub fn key_owner(value: &Value, key: &str) -> Option<String> {
     let is_actor = kinds(value).iter().any(|kind| KINDS.contains(kind));
     let shown = list(value.get("publicKey")).iter().chain(list(value.get("assertionMethod")));

@@ -132,15 +132,21 @@ impl Store {
         Ok(Look { leased, next })
     }
 
-    /// Go on having what `worker` has.
-    pub async fn prolong_leases(&self, worker: i64, until: DateTime<Utc>) -> Result<(), Error> {
-        let prolonged = "UPDATE deliveries SET leased_until = $2 WHERE leased_by IS NOT NULL AND leased_by = $1";
-        diesel::sql_query(prolonged)
+    /// Go on having these, as far as `worker` has them. What it has without knowing, because the answer to a lease was lost
+    /// with the database, is not among them and goes to who takes it over.
+    pub async fn prolong_leases(&self, worker: i64, ids: &[DeliveryId], until: DateTime<Utc>) -> Result<(), Error> {
+        diesel::sql_query("UPDATE deliveries SET leased_until = $3 WHERE id = ANY($2) AND leased_by = $1")
             .bind::<BigInt, _>(worker)
+            .bind::<Array<BigInt>, _>(ids.iter().map(|id| id.0).collect::<Vec<_>>())
             .bind::<Timestamptz, _>(until)
             .execute(&mut self.connection().await?)
             .await?;
         Ok(())
+    }
+
+    /// Tell all workers that there is something to do.
+    pub async fn call_workers(&self) -> Result<(), Error> {
+        super::wake(&mut *self.connection().await?).await
     }
 
     /// Take leases back that ran out, and tell their hosts; how many there were. Whoever had them died or was cut off.

@@ -4,10 +4,12 @@ use super::office::{Office, until};
 use super::sink::Reply;
 use chrono::{TimeDelta, Utc};
 use everpost::domain::block::BlockTarget;
-use everpost::domain::delivery::Recipients;
+use everpost::domain::delivery::{Recipients, Standing};
 use everpost::domain::follower::FollowState;
 use everpost::domain::ids::RemoteActorId;
 use everpost::operations::accounts;
+use everpost::store::Store;
+use everpost::store::deliveries::Lanes;
 use everpost::store::followers::Follow;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -214,4 +216,60 @@ async fn what_is_settled_is_forgotten_after_a_while_and_what_waits_too_long_expi
     assert_eq!(left(29).await, ["delivered", "refused refused", "waiting expired", "fresh waiting"]);
     assert_eq!(left(31).await, ["waiting expired", "fresh expired"]);
     assert_eq!(left(62).await, Vec::<String>::new());
+}
+
+fn lanes() -> Lanes {
+    Lanes { free: Standing::ALL.map(|standing| (standing, 32)), total: 32, each: 4 }
+}
+
+#[tokio::test]
+async fn a_lease_is_prolonged_for_what_a_worker_knows_of_and_taken_over_otherwise() {
+    let office = Office::open().await;
+    office.enqueue("1", &[office.inbox("a.example"), office.inbox("b.example")]).await;
+    let (store, now) = (&office.app.store, office.now());
+    let until = now + TimeDelta::seconds(15);
+    let look = store.lease(7, &lanes(), now, until).await.unwrap();
+    assert_eq!(look.leased.len(), 2);
+    assert!(store.lease(8, &lanes(), now, until).await.unwrap().leased.is_empty(), "each is leased once");
+    // As where the answer to a lease is lost, and with it one of the two.
+    store.prolong_leases(7, &[look.leased[0].id], now + TimeDelta::seconds(40)).await.unwrap();
+    store.prolong_leases(8, &[look.leased[1].id], now + TimeDelta::seconds(40)).await.unwrap();
+    assert_eq!(store.take_over_leases(now + TimeDelta::seconds(14)).await.unwrap(), 0);
+    assert_eq!(store.take_over_leases(now + TimeDelta::seconds(16)).await.unwrap(), 1);
+    let later = now + TimeDelta::seconds(16);
+    let again = store.lease(8, &lanes(), later, later + TimeDelta::seconds(15)).await.unwrap();
+    assert_eq!(again.leased.iter().map(|leased| leased.id).collect::<Vec<_>>(), [look.leased[1].id]);
+}
+
+#[tokio::test]
+async fn a_lease_reads_what_it_takes_and_not_all_that_waits() {
+    let office = Office::open().await;
+    office.enqueue("1", &[]).await;
+    // One host with very much and many with some, as no statistics of the tables would have it.
+    office.database.execute(
+        "INSERT INTO activities (account_id, uri, kind, object_uri, body, created_at) \
+             SELECT account_id, uri || n, kind, object_uri || n, body, created_at FROM activities, generate_series(1, 20000) AS n; \
+         INSERT INTO deliveries (activity_id, inbox, host, line, state, due_at) \
+             SELECT id, 'https://' || host || '/inbox', host, hashtextextended(host || id, 0), 'waiting', now() - interval '1 hour' \
+             FROM activities, (SELECT 'big.example' UNION ALL SELECT 'h' || h || '.example' FROM generate_series(1, 100) AS h) AS hosts (host) \
+             WHERE host = 'big.example' OR id % 200 = 0; \
+         INSERT INTO delivery_hosts (host, standing, look_at) SELECT DISTINCT host, 'good', now() - interval '1 hour' FROM deliveries; \
+         ANALYZE",
+    );
+    let read = || {
+        office.database.number(
+            "SELECT (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'deliveries') \
+                + (SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'deliveries')",
+        )
+    };
+    let before = read();
+    let store = Store::connect(&office.database.url(), 1).unwrap();
+    let now = office.now();
+    let look = store.lease(7, &lanes(), now, now + TimeDelta::seconds(15)).await.unwrap();
+    assert_eq!(look.leased.len(), 32);
+    // A connection tells what it read when it ends.
+    drop(store);
+    until("the figures", || read() > before).await;
+    let read = read() - before;
+    assert!(read < 2000, "{read} rows were read to take 32 of 30000");
 }

@@ -150,8 +150,9 @@ impl Queue {
         }
     }
 
-    /// Forget what is old.
+    /// Forget what is old, and keys that have said their last word.
     async fn tidy(&self) -> Result<(), crate::store::Error> {
+        self.store.forget_keys().await?;
         loop {
             match self.store.tidy_deliveries(policy::AGES, (self.clock)()).await? {
                 Some((_, true)) => tokio::task::yield_now().await,

@@ -150,8 +150,9 @@ impl Queue {
         }
     }
 
-    /// Forget what is old.
+    /// Forget what is old, and the keys of accounts that are gone once nothing is left to be signed with them.
     async fn tidy(&self) -> Result<(), crate::store::Error> {
+        self.store.forget_keys().await?;
         loop {
             match self.store.tidy_deliveries(policy::AGES, (self.clock)()).await? {
                 Some((_, true)) => tokio::task::yield_now().await,

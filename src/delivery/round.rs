@@ -10,6 +10,7 @@ use crate::federation::senders;
 use crate::store::Error;
 use crate::store::deliveries::Lanes;
 use chrono::{DateTime, Utc};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,8 +119,8 @@ impl<'a> Round<'a> {
         }
         let mut speakers: HashMap<AccountId, Option<Speaker>> = HashMap::new();
         for leased in &self.pending {
-            if !speakers.contains_key(&leased.account) {
-                speakers.insert(leased.account, self.speaker(leased.account).await?);
+            if let Entry::Vacant(unknown) = speakers.entry(leased.account) {
+                unknown.insert(self.speaker(leased.account).await?);
             }
         }
         let now = self.now();

@@ -10,7 +10,7 @@ use serde_json::json;
 use std::time::Duration;
 
 /// Seconds after which a client may try again during an outage.
-pub(super) const RETRY_AFTER: u32 = 30;
+const RETRY_AFTER: u32 = 30;
 /// Seconds after which a server whose key could not be fetched may try again: as long as it is not asked for it again.
 const KEY_RETRY_AFTER: u32 = 300;
 /// How long an error may be cached.

@@ -3,7 +3,7 @@
 //! In this order: how much comes, whether there is such an inbox, the form of the request, its signature, whose key that
 //! is, and only then what it says. Must never know what an activity does. Start with [`shared`].
 
-use super::error::{Error, RETRY_AFTER};
+use super::error::Error;
 use super::extract::{self, Here};
 use super::limits::{self, Limits};
 use super::{Data, requests};
@@ -23,6 +23,8 @@ use std::time::Duration;
 const MAX_BODY: usize = 1 << 20;
 /// Longest time in which a body may come.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Seconds after which somebody may try again whose key could not be had.
+const RETRY_AFTER: u32 = 60;
 /// Content types of ActivityPub.
 const TYPES: [&str; 2] = ["application/activity+json", "application/ld+json"];
 
@@ -85,6 +87,12 @@ async fn take(
     let host = host_of(&message.actor.told.uri).unwrap_or_default();
     limits.proven(&host).map_err(Error::too_many)?;
     let outcome = receive(data, &message, now).await?;
+    if limits.is_heard_anew(&host) {
+        // Whatever was to be sent there and could not be is tried again.
+        if let Err(error) = data.store.host_is_back(&host, now).await {
+            tracing::info!(%error, host, "that a host is there again could not be noted");
+        }
+    }
     tracing::debug!(request = requests::RequestId::of(request), host, ?outcome, "an activity was taken in");
     match outcome {
         Outcome::Foreign => Err(Error::bad_request("The activity's id is not on the host of its actor.")),

@@ -24,6 +24,8 @@ const HOST: (u32, u32) = (50, 2000);
 const STRANGERS_OF_ADDRESS: (u32, u32) = (5, 100);
 const STRANGERS_OF_HOST: (u32, u32) = (5, 100);
 const STRANGERS: (u32, u32) = (20, 200);
+/// How long a host that was heard of counts as being there.
+const HEARD: Duration = Duration::from_secs(60);
 /// How many addresses or hosts are remembered.
 const MOST: usize = 50_000;
 /// After how many requests those are forgotten that have their whole allowance again.
@@ -37,6 +39,8 @@ pub struct Limits {
     strangers_of_address: Keyed<IpAddr>,
     strangers_of_host: Keyed<String>,
     strangers: DefaultDirectRateLimiter,
+    /// Hosts that were heard of lately.
+    heard: moka::sync::Cache<String, ()>,
 }
 
 impl Default for Limits {
@@ -47,6 +51,7 @@ impl Default for Limits {
             strangers_of_address: Keyed::new(STRANGERS_OF_ADDRESS, MOST),
             strangers_of_host: Keyed::new(STRANGERS_OF_HOST, MOST),
             strangers: RateLimiter::direct(quota(STRANGERS)),
+            heard: moka::sync::Cache::builder().max_capacity(MOST as u64).time_to_live(HEARD).build(),
         }
     }
 }
@@ -68,6 +73,11 @@ impl Limits {
     /// Count something that a host sent, which is proven.
     pub fn proven(&self, host: &str) -> Result<(), Duration> {
         self.hosts.take(&host.to_owned(), 1)
+    }
+
+    /// Whether a host is heard of for the first time in a while.
+    pub fn is_heard_anew(&self, host: &str) -> bool {
+        self.heard.entry_by_ref(host).or_insert(()).is_fresh()
     }
 
     /// Whether a key may be fetched from `host` because of a request from this address.

@@ -141,6 +141,24 @@ impl Store {
         rows.into_iter().map(follower).collect()
     }
 
+    /// The places and ids of accepted followers, the latest first, at most `limit` before the place `before`.
+    pub async fn page_followers(
+        &self,
+        account: AccountId,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<(i64, String)>, Error> {
+        let rows = followers::table
+            .inner_join(remote_actors::table)
+            .filter(followers::account_id.eq(account.0))
+            .filter(followers::state.eq(FollowState::Accepted.as_str()))
+            .filter(followers::id.lt(before.unwrap_or(i64::MAX)))
+            .order(followers::id.desc())
+            .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+            .select((followers::id, remote_actors::uri));
+        Ok(rows.load(&mut self.connection().await?).await?)
+    }
+
     /// Those who have this id, or go by this `user@domain`, whatever its case: three at most.
     pub async fn find_followers_named(&self, account: AccountId, who: &str) -> Result<Vec<Follower>, Error> {
         let goes_by = remote_actors::handle.is_not_null().and(lower(remote_actors::handle).eq(who.to_lowercase()));
@@ -160,24 +178,6 @@ impl Store {
             .load(&mut self.connection().await?)
             .await?;
         rows.into_iter().map(follower).collect()
-    }
-
-    /// The places and ids of accepted followers, the latest first, at most `limit` before the place `before`.
-    pub async fn page_followers(
-        &self,
-        account: AccountId,
-        before: Option<i64>,
-        limit: usize,
-    ) -> Result<Vec<(i64, String)>, Error> {
-        let rows = followers::table
-            .inner_join(remote_actors::table)
-            .filter(followers::account_id.eq(account.0))
-            .filter(followers::state.eq(FollowState::Accepted.as_str()))
-            .filter(followers::id.lt(before.unwrap_or(i64::MAX)))
-            .order(followers::id.desc())
-            .limit(i64::try_from(limit).unwrap_or(i64::MAX))
-            .select((followers::id, remote_actors::uri));
-        Ok(rows.load(&mut self.connection().await?).await?)
     }
 
     /// How many are in this state.

@@ -83,6 +83,27 @@ pub enum Taken {
     ActorGone,
 }
 
+/// How caches hear of an effect.
+#[derive(PartialEq)]
+enum Tells {
+    /// Nothing that is shown changes.
+    Nothing,
+    /// It may come in floods, or be done and undone for ever.
+    Gently,
+    /// It takes away what is shown.
+    AtOnce,
+}
+
+impl Effect<'_> {
+    fn tells(&self) -> Tells {
+        match self {
+            Effect::Nothing | Effect::Report { .. } | Effect::Unknown(_) | Effect::Fetch(_) => Tells::Nothing,
+            Effect::Follow { .. } | Effect::Undo(_) | Effect::React(_) | Effect::Reply(_) => Tells::Gently,
+            Effect::Refuse { .. } | Effect::Leave(_) | Effect::Delete(_) | Effect::Vanish => Tells::AtOnce,
+        }
+    }
+}
+
 impl Store {
     /// Take an activity in: remember it and do what it says, as one change. `id` is its id, where it has one; what has none
     /// is not remembered, and has to be something that can be done twice.
@@ -122,14 +143,14 @@ impl Store {
                     return Ok(Taken::Before);
                 }
                 let changed = apply(connection, actor, effect, now).await?;
-                if changed && !matches!(effect, Effect::Reply(_) | Effect::Fetch(_) | Effect::Unknown(_)) {
+                if changed && effect.tells() == Tells::AtOnce {
                     changes::tell(connection).await?;
                 }
                 Ok::<Taken, Error>(if changed { Taken::Changed } else { Taken::Unchanged })
             })
             .await?;
         drop(connection);
-        if taken == Taken::Changed && matches!(effect, Effect::Reply(_)) {
+        if taken == Taken::Changed && effect.tells() == Tells::Gently {
             self.tell_gently().await;
         }
         Ok(taken)

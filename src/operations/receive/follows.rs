@@ -27,7 +27,7 @@ pub(super) async fn follow(app: &App, message: &Message, object: &str, now: Date
     };
     let json = kept(message, object);
     if account.moved_to.is_some() || app.store.is_blocked(Some(account.id), &actor.told.uri).await? {
-        let answer = answer(outgoing::reject, &account, message, &json)?;
+        let answer = answer(app, outgoing::reject, &account, message, &json, now).await?;
         return carry_out(app, message, &Effect::Refuse { account: account.id, answer: &answer }, now).await;
     }
     let decided = match account.settings.manually_approves_followers {
@@ -37,7 +37,7 @@ pub(super) async fn follow(app: &App, message: &Message, object: &str, now: Date
         false => FollowState::Accepted,
     };
     let answer = match decided {
-        FollowState::Accepted => Some(answer(outgoing::accept, &account, message, &json)?),
+        FollowState::Accepted => Some(answer(app, outgoing::accept, &account, message, &json, now).await?),
         FollowState::Requested => None,
     };
     let uri = message.incoming.id.as_deref().unwrap_or_default();
@@ -47,8 +47,16 @@ pub(super) async fn follow(app: &App, message: &Message, object: &str, now: Date
 
 type Say = fn(&Account, &str, &crate::domain::remote::RemoteActor, &str) -> Outgoing;
 
-fn answer(say: Say, account: &Account, message: &Message, json: &str) -> Result<Outgoing, Error> {
-    Ok(say(account, json, &message.actor.told, &keys::token()?))
+async fn answer(
+    app: &App,
+    say: Say,
+    account: &Account,
+    message: &Message,
+    json: &str,
+    now: DateTime<Utc>,
+) -> Result<Outgoing, Error> {
+    let said = say(account, json, &message.actor.told, &keys::token()?);
+    app.prove_outgoing(account, said, now).await
 }
 
 /// The Follow as it came, or what matters of one that carries more than any does.

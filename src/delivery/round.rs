@@ -10,6 +10,7 @@ use crate::federation::senders;
 use crate::store::Error;
 use crate::store::deliveries::Lanes;
 use chrono::{DateTime, Utc};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,10 +119,8 @@ impl<'a> Round<'a> {
         }
         let mut speakers: HashMap<(AccountId, Option<String>), Option<Speaker>> = HashMap::new();
         for leased in &self.pending {
-            let voice = (leased.account, leased.signed_by.clone());
-            if !speakers.contains_key(&voice) {
-                let speaker = self.speaker(leased.account, leased.signed_by.as_deref()).await?;
-                speakers.insert(voice, speaker);
+            if let Entry::Vacant(voice) = speakers.entry((leased.account, leased.signed_by.clone())) {
+                voice.insert(self.speaker(leased.account, leased.signed_by.as_deref()).await?);
             }
         }
         let now = self.now();

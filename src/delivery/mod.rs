@@ -150,7 +150,7 @@ impl Queue {
         }
     }
 
-    /// Forget what is old, and keys that have said their last word.
+    /// Forget what is old, and the keys of accounts that are gone once nothing is left to be signed with them.
     async fn tidy(&self) -> Result<(), crate::store::Error> {
         self.store.forget_keys().await?;
         loop {

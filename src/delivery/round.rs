@@ -119,8 +119,9 @@ impl<'a> Round<'a> {
         }
         let mut speakers: HashMap<(AccountId, Option<String>), Option<Speaker>> = HashMap::new();
         for leased in &self.pending {
-            if let Entry::Vacant(voice) = speakers.entry((leased.account, leased.signed_by.clone())) {
-                voice.insert(self.speaker(leased.account, leased.signed_by.as_deref()).await?);
+            let voice = (leased.account, leased.signed_by.clone());
+            if let Entry::Vacant(unknown) = speakers.entry(voice) {
+                unknown.insert(self.speaker(leased.account, leased.signed_by.as_deref()).await?);
             }
         }
         let now = self.now();

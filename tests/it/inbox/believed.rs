@@ -165,7 +165,7 @@ async fn a_relayed_activity_needs_the_proof_of_its_own_actor() {
     relay.says(&app, &proven).await;
     assert_eq!(
         app.database.texts("SELECT uri FROM reactions JOIN remote_actors a ON a.id = actor_id"),
-        [bob.uri.clone()]
+        std::slice::from_ref(&bob.uri)
     );
     let mut changed = bob.prove(like(&app, &bob, 2));
     changed["object"] = json!(note(&app, super::SECOND));
@@ -175,7 +175,7 @@ async fn a_relayed_activity_needs_the_proof_of_its_own_actor() {
     assert_eq!(relay.send(&app, &own).await.status, 401, "the proof is somebody else's");
     app.app.store.insert_block(None, &BlockTarget::Actor(bob.uri.clone()), "", Utc::now()).await.unwrap();
     assert_eq!(relay.send(&app, &bob.prove(like(&app, &bob, 4))).await.status, 403, "a relay is no way around a block");
-    assert_eq!(rows(&app, "reactions"), 1);
+    assert_eq!(rows(&app, "reactions"), 0, "the block takes the first one back");
 }
 
 #[tokio::test]

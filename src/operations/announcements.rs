@@ -1,6 +1,6 @@
 //! What an account tells its followers when it or its posts change: whole activities, proven with its own key.
 //!
-//! They are made here and enqueued by the store in the transaction of the change. Start with [`Announcer`].
+//! They are made here and enqueued by the store in the transaction of the change. Start with `Announcer`.
 
 use super::proofs::Prover;
 use super::{App, Error};

@@ -130,15 +130,17 @@ pub(super) fn write_accounts<'a>(out: impl Write, accounts: impl Iterator<Item =
 mod tests {
     use super::*;
 
-    fn domain(text: &str, comment: &str) -> Result<(BlockTarget, String), String> {
+    type Content = Result<(BlockTarget, String), String>;
+
+    fn domain(text: &str, comment: &str) -> Content {
         Ok((BlockTarget::Domain(text.to_owned()), comment.to_owned()))
     }
 
-    fn address(text: &str) -> Result<(BlockTarget, String), String> {
+    fn address(text: &str) -> Content {
         Ok((BlockTarget::Address(text.to_owned()), String::new()))
     }
 
-    fn check(text: &str, expected: &[(u64, Result<(BlockTarget, String), String>)]) {
+    fn check(text: &str, expected: &[(u64, Content)]) {
         let lines: Vec<_> = read(text.as_bytes()).unwrap().map(|line| (line.number, line.content)).collect();
         assert_eq!(lines, expected, "{text}");
     }

@@ -48,8 +48,9 @@ pub struct Imported {
     pub reasons: Vec<(u64, String)>,
 }
 
-/// Block what `target` names, for `account` or for the whole server. An address is looked up first, because an actor may
-/// change it; where that fails the block holds by address. What it holds for in the end, and what came of it.
+/// Block what `target` names, for `account` or for the whole server; what it holds for in the end, and what came of it.
+///
+/// An address is looked up first, because an actor may change it; where that fails the block holds by address.
 pub async fn add(
     app: &App,
     account: Option<&Account>,

@@ -10,8 +10,10 @@ use crate::domain::remote::RemoteActor;
 use crate::federation::{actors, fetch};
 use chrono::{DateTime, Utc};
 
-/// Move an account to another actor: it says so, its followers are told, and their servers make them follow there. It takes
-/// no follows from then on and announces nothing new, and all of it goes on being served. The actor that it moved to.
+/// Move an account to another actor: it says so, and its followers' servers are told. The actor that it moved to.
+///
+/// They make their people follow there. It takes no follows from then on and announces nothing new, and all of it goes on
+/// being served.
 pub async fn move_to(app: &App, account: &Account, whom: &str, now: DateTime<Utc>) -> Result<RemoteActor, Error> {
     if let Some(obstacle) = moves::obstacle(account, now) {
         return Err(Error::Refused(obstacle));

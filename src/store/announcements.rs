@@ -1,7 +1,7 @@
 //! What followers are told of a change, enqueued in the transaction that makes it.
 //!
 //! What is said is made by whoever asks for the change, from the account or post as it stands afterwards: this room knows
-//! no ActivityPub. Start with [`announce`].
+//! no ActivityPub. Start with `announce`.
 
 use super::schema::{activities, deliveries, followers};
 use super::{Error, deliveries as queue};

@@ -232,7 +232,10 @@ async fn the_origins_object_is_linked_only_where_the_source_states_its_id() {
     let alternate =
         json!({ "type": "Link", "rel": "alternate", "mediaType": "application/activity+json", "href": href });
     assert_eq!(three[2], alternate);
-    assert_eq!(app.object(&note_path(stated)).await["previously"], json!([{ "id": href }]), "whose it was is not told");
+    assert_eq!(
+        app.object(&note_path(stated)).await["previously"],
+        json!([{ "actor": "https://origin.example/users/ann", "id": href }])
+    );
     assert_eq!(app.object(&note_path(guessed)).await.get("previously"), None);
     assert_eq!(links(homeless).await, [json!(format!("{}/@ann/{}", app.base, status_id(homeless)))]);
     let content = app.object(&note_path(homeless)).await["content"].clone();

@@ -117,15 +117,16 @@ impl<'a> Round<'a> {
         if self.pending.is_empty() {
             return Ok(());
         }
-        let mut speakers: HashMap<AccountId, Option<Speaker>> = HashMap::new();
+        let mut speakers: HashMap<(AccountId, Option<String>), Option<Speaker>> = HashMap::new();
         for leased in &self.pending {
-            if let Entry::Vacant(unknown) = speakers.entry(leased.account) {
-                unknown.insert(self.speaker(leased.account).await?);
+            let voice = (leased.account, leased.signed_by.clone());
+            if let Entry::Vacant(unknown) = speakers.entry(voice) {
+                unknown.insert(self.speaker(leased.account, leased.signed_by.as_deref()).await?);
             }
         }
         let now = self.now();
         for leased in std::mem::take(&mut self.pending) {
-            let speaker = speakers.get(&leased.account).and_then(Option::as_ref);
+            let speaker = speakers.get(&(leased.account, leased.signed_by.clone())).and_then(Option::as_ref);
             match ready(&leased, speaker, now) {
                 Ok(sender) => self.send(leased, sender),
                 Err(verdict) => self.ended.push((leased, verdict)),
@@ -134,9 +135,15 @@ impl<'a> Round<'a> {
         self.settle().await
     }
 
-    async fn speaker(&self, id: AccountId) -> Result<Option<Speaker>, Error> {
+    /// An account with the key of that id, or with the one in force.
+    async fn speaker(&self, id: AccountId, signed_by: Option<&str>) -> Result<Option<Speaker>, Error> {
         let Some(account) = self.queue.store.find_account_by_id(id).await? else { return Ok(None) };
-        let sender = match self.queue.actors.senders().account(&account).await {
+        let senders = self.queue.actors.senders();
+        let found = match signed_by {
+            Some(key_id) => senders.account_with(&account, key_id).await,
+            None => senders.account(&account).await,
+        };
+        let sender = match found {
             Ok(sender) => Ok(Arc::new(sender)),
             Err(senders::Error::Store(error)) => return Err(error),
             Err(error) => {

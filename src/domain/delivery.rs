@@ -151,6 +151,8 @@ pub struct Leased {
     pub kind: String,
     /// The JSON as it is sent.
     pub body: String,
+    /// The fragment of the key that signs it; `None`: the one in force.
+    pub signed_by: Option<String>,
     /// Where it goes.
     pub inbox: String,
     /// The host of that.

@@ -69,6 +69,8 @@ struct Row {
     kind: String,
     #[diesel(sql_type = Text)]
     body: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    signed_by: Option<String>,
     #[diesel(sql_type = Text)]
     inbox: String,
     #[diesel(sql_type = Text)]
@@ -268,12 +270,13 @@ async fn take(
     if found.is_empty() {
         return Ok(Vec::new());
     }
+    // Who takes an earlier key no more knows the one in force.
     let rows: Vec<Row> = diesel::sql_query(
         "WITH mine AS (\
              UPDATE deliveries SET leased_by = $1, leased_until = $2, attempts = attempts + 1 \
              WHERE id = ANY($3) AND state = 'waiting' AND leased_by IS NULL \
-             RETURNING id, activity_id, inbox, host, attempts) \
-         SELECT mine.id, account_id, kind, body, mine.inbox, mine.host, attempts, created_at, \
+             RETURNING id, activity_id, inbox, host, attempts, status) \
+         SELECT mine.id, account_id, kind, body, CASE WHEN status = 401 THEN NULL ELSE signed_by END AS signed_by, mine.inbox, mine.host, attempts, created_at, \
              EXISTS (SELECT 1 FROM parked_inboxes WHERE parked_inboxes.inbox = mine.inbox) AS parked, \
              ARRAY(SELECT uri FROM remote_actors WHERE remote_actors.inbox = mine.inbox LIMIT 10) AS actors \
          FROM mine JOIN activities ON activities.id = activity_id",
@@ -292,6 +295,7 @@ async fn take(
                 account: AccountId(row.account_id),
                 kind: row.kind,
                 body: row.body,
+                signed_by: row.signed_by,
                 inbox: row.inbox,
                 host: row.host,
                 standing,

@@ -3,6 +3,7 @@
 mod command;
 mod faults;
 mod hosts;
+mod keys;
 mod office;
 mod processes;
 mod sending;

@@ -97,6 +97,11 @@ impl Sink {
         self.inner.got.lock().unwrap().clone()
     }
 
+    /// How much came that was not signed with the key that is trusted.
+    pub fn forged(&self) -> usize {
+        self.inner.forged.lock().unwrap().len()
+    }
+
     /// What was taken, each as `a.example/inbox id`.
     pub fn taken(&self) -> Vec<String> {
         self.got().iter().filter(|got| got.taken).map(|got| format!("{} {}", got.inbox, got.id)).collect()

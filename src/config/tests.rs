@@ -59,7 +59,10 @@ fn an_unknown_key_is_reported_with_its_place_and_what_is_allowed() {
     let message = load(&sources).unwrap_err().to_string();
     assert!(message.contains("server.bnid"), "{message}");
     assert!(message.contains(&format!("{} line 3", path.path().display())), "{message}");
-    assert!(message.contains("bind, contact, public_url, tls_cert, tls_key, trusted_proxies"), "{message}");
+    assert!(
+        message.contains("bind, contact, metrics_token_file, public_url, tls_cert, tls_key, trusted_proxies"),
+        "{message}"
+    );
     let message = load(&environment(&[("EVERPOST_SERVER__BNID", "x")])).unwrap_err().to_string();
     assert!(message.contains("EVERPOST_SERVER__BNID"), "{message}");
     let message = load(&environment(&[("EVERPOST_SERVER_BIND", "x")])).unwrap_err().to_string();

@@ -313,12 +313,25 @@ fn the_map_names_every_room_and_every_room_is_there() {
 
 #[test]
 fn every_row_of_federation_md_names_a_test_that_exists() {
-    let document = std::fs::read_to_string(root().join("FEDERATION.md")).unwrap();
+    assert_none(&rows_without_a_test("FEDERATION.md"));
+}
+
+#[test]
+fn every_row_of_the_page_about_interoperability_names_a_test_that_exists() {
+    // The table of sample activities is checked by the test that makes it.
+    let problems = rows_without_a_test("docs/interop.md");
+    let others: Vec<String> = problems.into_iter().filter(|problem| !problem.contains("| Samples |")).collect();
+    assert_none(&others);
+}
+
+/// Tables of a document without a column of tests, and rows whose tests do not exist.
+fn rows_without_a_test(document: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(root().join(document)).unwrap();
     let tests: String = ["src", "tests/it"].into_iter().flat_map(rust_files).map(|(_, text)| text).collect();
     let mut problems = Vec::new();
     let mut rows = 0;
     let mut column = None;
-    for line in document.lines() {
+    for line in text.lines() {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
         if !line.starts_with('|') {
             column = None;
@@ -338,6 +351,6 @@ fn every_row_of_federation_md_names_a_test_that_exists() {
             }
         }
     }
-    assert!(rows > 10, "FEDERATION.md has {rows} rows with a test");
-    assert_none(&problems);
+    assert!(rows > 10, "{document} has {rows} rows with a test");
+    problems
 }

@@ -20,6 +20,7 @@ mod negotiation;
 mod outside_readers;
 mod owner;
 mod pages;
+mod peers;
 mod private;
 mod private_postgres;
 mod public_url;

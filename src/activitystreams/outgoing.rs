@@ -13,8 +13,12 @@ use crate::domain::remote::RemoteActor;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-/// The answer to a Follow that was accepted: the Follow as it came stands inside, and it goes to the follower's own inbox
-/// (R-72). `id` is what tells it from every other Accept of this account.
+/// What only a whole document has. Inside of another one a context would define protected terms a second time, which
+/// JSON-LD forbids and Fedify answers with 400, and signatures are over something else.
+const OF_DOCUMENTS: [&str; 3] = ["@context", "proof", "signature"];
+
+/// The answer to a Follow that was accepted: the Follow as it came, but for its context and signatures, stands inside, and
+/// it goes to the follower's own inbox (R-72). `id` is what tells it from every other Accept of this account.
 pub fn accept(account: &Account, follow_json: &str, follower: &RemoteActor, id: &str) -> Outgoing {
     answer("Accept", "accepts", account, follow_json, follower, id)
 }
@@ -30,7 +34,7 @@ pub fn undo(account: &Account, undone: &Outgoing, id: &str) -> Outgoing {
     let mut object: Value = serde_json::from_str(&undone.body).unwrap_or_else(|_| json!({ "id": undone.uri }));
     let (to, cc) = (list(&object["to"]), list(&object["cc"]));
     if let Some(object) = object.as_object_mut() {
-        object.retain(|name, _| name != "@context" && name != "proof");
+        object.retain(|name, _| !OF_DOCUMENTS.contains(&name.as_str()));
     }
     let body = body(account, "Undo", &under_actor(account, "undos", id), to, cc, object);
     outgoing("Undo", &undone.object, &body, undone.to.clone())
@@ -95,8 +99,11 @@ fn answer(
     id: &str,
 ) -> Outgoing {
     // What is stored was read as JSON before. Mastodon takes a Follow without an id by actor and object.
-    let follow = serde_json::from_str(follow_json)
+    let mut follow: Value = serde_json::from_str(follow_json)
         .unwrap_or_else(|_| json!({ "type": "Follow", "actor": follower.uri, "object": account.urls().actor() }));
+    if let Some(follow) = follow.as_object_mut() {
+        follow.retain(|name, _| !OF_DOCUMENTS.contains(&name.as_str()));
+    }
     let id = under_actor(account, path, id);
     let body = body(account, kind, &id, vec![follower.uri.clone()], Vec::new(), follow);
     // All that is said to a follower about following keeps its order, whichever Follow it answers.
@@ -224,8 +231,8 @@ mod tests {
     }
 
     #[test]
-    fn an_accept_holds_the_follow_as_it_came_and_goes_to_the_followers_own_inbox() {
-        let follow = r#"{"@context":["https://www.w3.org/ns/activitystreams",{"x":"https://far.example/ns#"}],"id":"https://far.example/f/1","type":"Follow","actor":"https://far.example/users/bo","object":"https://keep.example/users/ann","x":[1,null,"\u00e9"]}"#;
+    fn an_accept_holds_the_follow_without_context_and_signatures_and_goes_to_the_followers_own_inbox() {
+        let follow = r#"{"@context":["https://www.w3.org/ns/activitystreams",{"x":"https://far.example/ns#"}],"signature":{"type":"RsaSignature2017"},"proof":{"type":"DataIntegrityProof"},"id":"https://far.example/f/1","type":"Follow","actor":"https://far.example/users/bo","object":"https://keep.example/users/ann","x":[1,null,"\u00e9"]}"#;
         for (made, kind, id) in [
             (accept(&account(), follow, &follower(), "01"), "Accept", "#accepts/01"),
             (reject(&account(), follow, &follower(), "01"), "Reject", "#rejects/01"),
@@ -238,7 +245,13 @@ mod tests {
                     "type": kind,
                     "actor": "https://keep.example/users/ann",
                     "to": ["https://far.example/users/bo"],
-                    "object": serde_json::from_str::<Value>(follow).unwrap()
+                    "object": {
+                        "id": "https://far.example/f/1",
+                        "type": "Follow",
+                        "actor": "https://far.example/users/bo",
+                        "object": "https://keep.example/users/ann",
+                        "x": [1, null, "é"],
+                    },
                 })
             );
             assert_eq!(made.to, Recipients::Inboxes(vec!["https://far.example/users/bo/inbox".to_owned()]));

@@ -121,6 +121,12 @@ impl Claim {
         self.key_id.split_once('#').map_or(self.key_id.as_str(), |(document, _)| document)
     }
 
+    /// What tells the request from every other that is not a copy of it, the same activity sent again included: a hash of
+    /// the signature.
+    pub fn seal(&self) -> [u8; 32] {
+        openssl::sha::sha256(&self.signature)
+    }
+
     /// Join it with the body, as it was sent. A body without a covered digest is refused, whatever the method.
     pub fn bind(&self, body: &[u8]) -> Result<Bound<'_>, Error> {
         match &self.digests {

@@ -86,7 +86,7 @@ pub async fn authenticate(
             }
         };
         match signer(app, claim, &bound, gone.as_deref(), may_fetch, now).await? {
-            Ok(signer) => return author(app, signer, body, may_fetch, now).await,
+            Ok(signer) => return author(app, signer, claim, body, may_fetch, now).await,
             Err(refusal) => refused = refusal,
         }
     }
@@ -175,6 +175,7 @@ fn no_key<T>(error: actors::Error) -> Result<Result<T, Refusal>, Error> {
 async fn author(
     app: &App,
     signer: KnownActor,
+    claim: &Claim,
     body: &[u8],
     may_fetch: MayFetch<'_>,
     now: DateTime<Utc>,
@@ -194,7 +195,7 @@ async fn author(
         },
     };
     let text = String::from_utf8_lossy(body).into_owned();
-    Ok(Ok(Sent::By(Box::new(Message { incoming, text, actor }))))
+    Ok(Ok(Sent::By(Box::new(Message { incoming, text, actor, seal: claim.seal() }))))
 }
 
 /// The actor whose key made the proof of an activity, if that is who the activity says.

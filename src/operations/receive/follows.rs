@@ -1,6 +1,6 @@
 //! Follows, and what is answered to them.
 
-use super::{Message, Outcome, carry_out, find_account};
+use super::{Message, Outcome, carry_out_again, find_account};
 use crate::activitystreams::outgoing;
 use crate::domain::account::{Account, AccountState};
 use crate::domain::delivery::Outgoing;
@@ -20,6 +20,9 @@ const LONGEST: usize = 16 * 1024;
 /// Accepted at once, or kept until the owner decides; refused by an account that has moved and to whom its owner
 /// blocks. A draft does not exist for others, and an account that is gone has no key left to say anything with: its own
 /// 410 says it.
+///
+/// Misskey gives every Follow of the same two actors the same id, so whoever follows again after an Undo sends nothing new
+/// but another signature.
 pub(super) async fn follow(app: &App, message: &Message, object: &str, now: DateTime<Utc>) -> Result<Outcome, Error> {
     let actor = &message.actor;
     let Some(account) = find_account(app, object).await?.filter(|account| account.state == AccountState::Live) else {
@@ -28,7 +31,7 @@ pub(super) async fn follow(app: &App, message: &Message, object: &str, now: Date
     let json = kept(message, object);
     if account.moved_to.is_some() || app.store.is_blocked(Some(account.id), &actor.told.uri).await? {
         let answer = answer(app, outgoing::reject, &account, message, &json, now).await?;
-        return carry_out(app, message, &Effect::Refuse { account: account.id, answer: &answer }, now).await;
+        return carry_out_again(app, message, &Effect::Refuse { account: account.id, answer: &answer }, now).await;
     }
     let decided = match account.settings.manually_approves_followers {
         true => {
@@ -42,7 +45,7 @@ pub(super) async fn follow(app: &App, message: &Message, object: &str, now: Date
     };
     let uri = message.incoming.id.as_deref().unwrap_or_default();
     let follow = Follow { account: account.id, actor: actor.id, uri, json: &json };
-    carry_out(app, message, &Effect::Follow { follow, state: decided, answer: answer.as_ref() }, now).await
+    carry_out_again(app, message, &Effect::Follow { follow, state: decided, answer: answer.as_ref() }, now).await
 }
 
 type Say = fn(&Account, &str, &crate::domain::remote::RemoteActor, &str) -> Outgoing;

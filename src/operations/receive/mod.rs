@@ -29,6 +29,8 @@ pub struct Message {
     pub text: String,
     /// Whose it is.
     pub actor: KnownActor,
+    /// What tells the request from every other that is not a copy of it.
+    pub seal: [u8; 32],
 }
 
 /// What became of an activity. All of these are success for its sender, but the last.
@@ -131,6 +133,18 @@ async fn errand(
 /// Remember an activity and do what it says.
 async fn carry_out(app: &App, message: &Message, effect: &Effect<'_>, now: DateTime<Utc>) -> Result<Outcome, Error> {
     let taken = app.store.receive(&message.actor, message.incoming.id.as_deref(), effect, now).await?;
+    Ok(outcome(app, &message.actor, taken))
+}
+
+/// The same for what may be said again under the same id, once it was taken back: only a copy of the request is the same.
+async fn carry_out_again(
+    app: &App,
+    message: &Message,
+    effect: &Effect<'_>,
+    now: DateTime<Utc>,
+) -> Result<Outcome, Error> {
+    let seal: String = message.seal.iter().map(|byte| format!("{byte:02x}")).collect();
+    let taken = app.store.receive(&message.actor, Some(&seal), effect, now).await?;
     Ok(outcome(app, &message.actor, taken))
 }
 

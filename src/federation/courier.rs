@@ -5,6 +5,7 @@
 
 use super::client::{Answer, Client, Error, TOTAL_TIMEOUT, authority};
 use super::signature::{Head, Scheme, Signer};
+use crate::metrics::Metrics;
 use chrono::{DateTime, Utc};
 use openssl::pkey::{PKey, Private};
 use std::time::Duration;
@@ -25,6 +26,7 @@ pub struct Courier {
     client: Client,
     /// By host, what worked where draft-cavage did not.
     schemes: moka::sync::Cache<String, Scheme>,
+    metrics: Metrics,
 }
 
 /// Whose signature goes on a request.
@@ -43,10 +45,10 @@ impl std::fmt::Debug for Sender {
 }
 
 impl Courier {
-    /// A courier that sends through this client.
-    pub fn new(client: Client) -> Courier {
+    /// A courier that sends through this client, and counts what it fetches.
+    pub fn new(client: Client, metrics: Metrics) -> Courier {
         let schemes = moka::sync::Cache::builder().max_capacity(HOSTS).time_to_live(REMEMBERED).build();
-        Courier { client, schemes }
+        Courier { client, schemes, metrics }
     }
 
     /// The client that it sends through, for what is not signed.
@@ -71,7 +73,16 @@ impl Courier {
             }
             Err(Error::Redirects)
         };
-        tokio::time::timeout(TOTAL_TIMEOUT, following).await.unwrap_or(Err(Error::Timeout))
+        let answer = tokio::time::timeout(TOTAL_TIMEOUT, following).await.unwrap_or(Err(Error::Timeout));
+        self.metrics.fetched(match &answer {
+            Ok(Answer { status: 200..=299, .. }) => "found",
+            Ok(Answer { status: 404 | 410, .. }) => "gone",
+            Ok(Answer { status: 400..=499, .. }) => "refused",
+            Ok(_) => "failed",
+            Err(Error::Refused(_)) => "forbidden",
+            Err(_) => "unreachable",
+        });
+        answer
     }
 
     /// POST an activity. Answers of every status are answers, redirects too.

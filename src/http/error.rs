@@ -19,7 +19,7 @@ const ERROR_CACHE: &str = "public, max-age=180";
 /// An answer that is no success.
 #[derive(Clone, Debug)]
 pub struct Error {
-    status: StatusCode,
+    pub(super) status: StatusCode,
     sentence: String,
     retry_after: Option<u32>,
     allow: Option<&'static str>,

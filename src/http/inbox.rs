@@ -57,6 +57,7 @@ pub async fn of_account(
     }
 }
 
+/// Take a message in, or not, and count it.
 async fn take(
     data: &Data,
     here: &Here,
@@ -64,6 +65,34 @@ async fn take(
     request: &HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, Error> {
+    match judge(data, here, limits, request, payload).await {
+        Ok(kind) => {
+            data.metrics.received(&kind);
+            Ok(HttpResponse::Accepted().finish())
+        }
+        Err(error) => {
+            data.metrics.refused(match error.status.as_u16() {
+                401 => "unproven",
+                403 => "blocked",
+                413 => "too_large",
+                429 => "too_many",
+                503 => "later",
+                400..=499 => "malformed",
+                _ => "failed",
+            });
+            Err(error)
+        }
+    }
+}
+
+/// Judge a message and do what it says; its type.
+async fn judge(
+    data: &Data,
+    here: &Here,
+    limits: &Limits,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<String, Error> {
     let now = Utc::now();
     let address = limits::address(request);
     limits.request(address).map_err(Error::too_many)?;
@@ -80,7 +109,7 @@ async fn take(
     let may_fetch = |host: &str| limits.may_fetch(address, host);
     let message = match authenticate(data, &here.base_url, &claims, &body, &may_fetch, now).await? {
         Ok(Sent::By(message)) => message,
-        Ok(Sent::Gone) => return Ok(HttpResponse::Accepted().finish()),
+        Ok(Sent::Gone) => return Ok("Delete".to_owned()),
         Err(refusal @ (Refusal::Crowded | Refusal::Later(_))) => return Err(refused(&refusal)),
         Err(refusal) => return Err(worthless(refused(&refusal))),
     };
@@ -96,7 +125,7 @@ async fn take(
     tracing::debug!(request = requests::RequestId::of(request), host, ?outcome, "an activity was taken in");
     match outcome {
         Outcome::Foreign => Err(Error::bad_request("The activity's id is not on the host of its actor.")),
-        _ => Ok(HttpResponse::Accepted().finish()),
+        _ => Ok(message.incoming.deed.kind().to_owned()),
     }
 }
 

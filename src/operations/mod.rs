@@ -133,9 +133,11 @@ impl From<senders::Error> for Error {
 impl App {
     /// The handles, around a client that asks other servers.
     pub fn new(store: Store, media: MediaStore, vault: Vault, private: private::Files, client: Client) -> App {
-        let (courier, senders) = (Courier::new(client), Senders::new(store.clone(), vault.clone()));
+        let metrics = Metrics::default();
+        let courier = Courier::new(client, metrics.clone());
+        let senders = Senders::new(store.clone(), vault.clone());
         let actors = Actors::new(store.clone(), courier.clone(), senders);
-        App { store, media, vault, private, courier, actors, metrics: Metrics::default() }
+        App { store, media, vault, private, courier, actors, metrics }
     }
 
     /// The server actor of the first domain, which signs what no account signs.

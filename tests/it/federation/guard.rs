@@ -5,6 +5,7 @@ use crate::support::{Authority, Front, Peer, Reply};
 use chrono::Utc;
 use everpost::federation::client::{Client, Error, Options};
 use everpost::federation::courier::Courier;
+use everpost::metrics::Metrics;
 use std::sync::{Arc, Condvar, Mutex};
 
 fn is_forbidden<T: std::fmt::Debug>(result: Result<T, Error>) {
@@ -82,7 +83,7 @@ async fn a_redirect_inwards_is_refused() {
         let front = Peer::start_on("127.0.0.2:0", move |_| nothing(302).with("location", &sent));
         let (lookup, _) = resolver(&[&["127.0.0.2"], &["127.0.0.1"]]);
         let hosts = ["front.example", "inner.example", "localhost", "169.254.169.254", "127.0.0.1", "[::ffff:7f00:1]"];
-        let courier = Courier::new(Client::new(&guarded(&hosts, lookup)).unwrap());
+        let courier = Courier::new(Client::new(&guarded(&hosts, lookup)).unwrap(), Metrics::default());
         let url = format!("http://front.example:{}/", front.address.port());
         let found = courier.get(&sender().0, &url, ACTIVITY_JSON, Utc::now()).await;
         match to_address.contains(to) {

@@ -11,6 +11,7 @@ use crate::support::Reply;
 use everpost::federation::client::{Client, Lookup, Options};
 use everpost::federation::courier::{Courier, Sender};
 use everpost::federation::signature::PublicKey;
+use everpost::metrics::Metrics;
 use openssl::pkey::PKey;
 use openssl::rsa::Rsa;
 use serde_json::{Value, json};
@@ -53,7 +54,7 @@ fn courier() -> Courier {
         allow_http: vec!["localhost:0".to_owned()],
         ..Options::default()
     };
-    Courier::new(Client::new(&options).unwrap())
+    Courier::new(Client::new(&options).unwrap(), Metrics::default())
 }
 
 fn sender() -> (Sender, PublicKey) {

@@ -94,6 +94,30 @@ pub enum Deed {
     Unknown(String),
 }
 
+impl Deed {
+    /// The name of its type.
+    pub fn kind(&self) -> &str {
+        match self {
+            Deed::Follow(_) => "Follow",
+            Deed::Accept => "Accept",
+            Deed::Reject => "Reject",
+            Deed::Undo(_) => "Undo",
+            Deed::Like { .. } => "Like",
+            Deed::EmojiReact { .. } => "EmojiReact",
+            Deed::Announce(_) => "Announce",
+            Deed::Create(_) => "Create",
+            Deed::Update(_) => "Update",
+            Deed::Delete(_) => "Delete",
+            Deed::Block(_) => "Block",
+            Deed::Flag { .. } => "Flag",
+            Deed::Move(_) => "Move",
+            Deed::Arrange => "Add",
+            Deed::QuoteRequest { .. } => "QuoteRequest",
+            Deed::Unknown(kind) => kind,
+        }
+    }
+}
+
 /// What is taken back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undone {

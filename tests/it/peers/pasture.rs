@@ -88,15 +88,16 @@ fn outcome(account: &Account, status: u16, before: (i64, i64)) -> String {
     let effect = match (after.0 - before.0, after.1 - before.1) {
         (0, 0) => "nothing is kept",
         (1, 0) => "a reply is kept",
-        (0, _) => "it is fetched later",
-        _ => "a reply is kept, and something is fetched later",
+        (0, 1) => "it is fetched later",
+        more => panic!("{more:?} replies and errands of one sample"),
     };
     format!("{status}, {effect}")
 }
 
-/// How many replies are kept, and how many errands are to be done.
+/// How many replies are kept, and how many errands there ever were: those that are done are gone.
 fn counts(account: &Account) -> (i64, i64) {
-    let both = "SELECT (SELECT count(*) FROM replies) * 100000 + (SELECT count(*) FROM errands)";
+    let both =
+        "SELECT (SELECT count(*) FROM replies) * 100000 + (SELECT last_value - 1 + is_called::int FROM errands_id_seq)";
     let found = account.program.database().number(both);
     (found / 100_000, found % 100_000)
 }
@@ -131,6 +132,8 @@ fn none_of_262_sample_activities_is_answered_with_an_error_of_ours_and_the_table
     assert_eq!(samples.len(), SAMPLES);
     let mut table: BTreeMap<String, BTreeMap<String, BTreeSet<u32>>> = BTreeMap::new();
     for (name, text) in &samples {
+        // One group of them names this actor instead.
+        let text = text.replace("http://pasture-one-actor/", "http://actor.example/");
         let body = text.replace("http://actor.example/", &format!("{}/", stranger.base()));
         let body = body.replace("\"http://actor.example\"", &format!("{actor:?}"));
         let body = body.replace("http://remote.example/", &format!("https://{}/users/juno", totals::HOST));

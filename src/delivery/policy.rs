@@ -23,6 +23,13 @@ const USUAL_PAUSE: TimeDelta = TimeDelta::seconds(60);
 const BREAKER: u32 = 3;
 /// Attempts at an inbox that answers 401: it may not be able to fetch our key at the moment.
 const TRIES_UNAUTHORIZED: u32 = 4;
+/// Attempts by which the pauses for an inbox that is not there are ahead of the others: the first is eleven minutes.
+const MISSING_AHEAD: u32 = 4;
+/// How long an inbox has to be missing before the actors behind it, who are missing too, are taken to be gone. A 404 is what
+/// a server answers while it is set up anew.
+const MISSING_FOR: TimeDelta = TimeDelta::days(3);
+/// Looks at an actor, one after the other, that have to find it missing before that.
+const MISSING_LOOKS: i32 = 3;
 /// Pause after something that has its cause here.
 const OWN_PAUSE: TimeDelta = TimeDelta::minutes(10);
 /// How much of an answer is kept, in characters.
@@ -46,8 +53,10 @@ pub enum Outcome {
     Refused,
     /// The inbox does not believe that it is from us.
     Unauthorized,
-    /// There is no such inbox.
+    /// There was such an inbox and is no more.
     Gone,
+    /// There is no such inbox at the moment: a server that is being set up anew answers so for all of its inboxes.
+    Missing,
     /// The host asks for patience, and says how long or does not.
     Later(Option<TimeDelta>),
     /// The host does not answer, or not as an inbox does, and says when it will or does not.
@@ -64,6 +73,7 @@ impl Outcome {
             Outcome::Refused => "refused",
             Outcome::Unauthorized => "unauthorized",
             Outcome::Gone => "gone",
+            Outcome::Missing => "missing",
             Outcome::Later(_) => "later",
             Outcome::Unreachable(_) => "unreachable",
             Outcome::Unsent => "unsent",
@@ -108,7 +118,8 @@ pub fn read(result: Result<Answer, client::Error>, now: DateTime<Utc>) -> Attemp
     let outcome = match answer.status {
         200..=299 => Outcome::Delivered,
         401 => Outcome::Unauthorized,
-        404 | 410 => Outcome::Gone,
+        404 => Outcome::Missing,
+        410 => Outcome::Gone,
         408 | 429 => Outcome::Later(after),
         400..=499 | 501 => Outcome::Refused,
         _ => Outcome::Unreachable(after),
@@ -131,6 +142,7 @@ pub fn next(
         Outcome::Gone => return (DeliveryState::Gone, None),
         Outcome::Unauthorized if attempts >= TRIES_UNAUTHORIZED => return (DeliveryState::Refused, None),
         Outcome::Unauthorized => backoff(attempts, chance),
+        Outcome::Missing => backoff(attempts.saturating_add(MISSING_AHEAD), chance),
         Outcome::Later(wish) => jittered(wish.map_or(USUAL_PAUSE, clamped), chance).max(backoff(attempts, chance)),
         Outcome::Unreachable(wish) => {
             wish.map_or(TimeDelta::zero(), |wish| jittered(clamped(wish), chance)).max(backoff(attempts, chance))
@@ -147,7 +159,7 @@ pub fn judge(host: &mut DeliveryHost, attempt: &Attempt, now: DateTime<Utc>, cha
     let paused = host.paused_until.is_some_and(|until| until > now);
     match attempt.outcome {
         Outcome::Unsent => {}
-        Outcome::Delivered | Outcome::Refused | Outcome::Unauthorized | Outcome::Gone => {
+        Outcome::Delivered | Outcome::Refused | Outcome::Unauthorized | Outcome::Gone | Outcome::Missing => {
             // What was never sent says nothing about who would have got it.
             if attempt.status.is_some() {
                 *host = DeliveryHost {
@@ -192,6 +204,11 @@ pub fn may_say(state: &AccountState, kind: &str) -> bool {
         AccountState::Draft => false,
         AccountState::Gone { .. } => ["Delete", "Reject", "Undo"].contains(&kind),
     }
+}
+
+/// Whether an actor is gone that was looked for this often in a row and was not there, and whose inbox is missing since then.
+pub fn is_gone(looks: i32, since: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    looks >= MISSING_LOOKS && now - since >= MISSING_FOR
 }
 
 /// The pause after so many attempts: 16 seconds, 31, 96, 4 minutes … a day after the 17th, with up to a quarter more. The
@@ -253,7 +270,7 @@ mod tests {
             (400, &[], Outcome::Refused),
             (401, &[], Outcome::Unauthorized),
             (403, &[], Outcome::Refused),
-            (404, &[], Outcome::Gone),
+            (404, &[], Outcome::Missing),
             (406, &[], Outcome::Refused),
             (408, &[], Outcome::Later(None)),
             (410, &[], Outcome::Gone),
@@ -298,6 +315,9 @@ mod tests {
             (Outcome::Delivered, 9, 60 * day, Delivered, None),
             (Outcome::Refused, 1, 0, Refused, None),
             (Outcome::Gone, 1, 0, Gone, None),
+            (Outcome::Missing, 1, 0, Waiting, Some(640)),
+            (Outcome::Missing, 60, 29 * day, Waiting, Some(day)),
+            (Outcome::Missing, 60, 30 * day, Expired, None),
             (Outcome::Unauthorized, 1, 0, Waiting, Some(16)),
             (Outcome::Unauthorized, 3, 0, Waiting, Some(96)),
             (Outcome::Unauthorized, 4, 0, Refused, None),
@@ -376,6 +396,13 @@ mod tests {
         judge(&mut down, &attempt(Outcome::Unreachable(Some(TimeDelta::seconds(90))), Some(503)), now(), 0.0);
         assert_eq!((down.failures, down.paused_until), (1, Some(now() + TimeDelta::seconds(90))));
         assert_eq!(down.reason, "it answered 503");
+    }
+
+    #[test]
+    fn an_actor_is_gone_when_it_was_missing_for_days_and_at_every_look() {
+        for (looks, days, gone) in [(1, 0, false), (100, 2, false), (2, 20, false), (3, 3, true)] {
+            assert_eq!(is_gone(looks, now() - TimeDelta::days(days), now()), gone, "{looks} {days}");
+        }
     }
 
     #[test]

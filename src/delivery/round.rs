@@ -1,6 +1,6 @@
 //! One worker at work: what it has leased, what is under way, and what came of it and is not yet written down.
 
-use super::policy::{self, Attempt};
+use super::policy::{self, Attempt, Outcome};
 use super::{BREATH, CALL, LEASE, POLL, Queue};
 use crate::domain::account::AccountState;
 use crate::domain::delivery::{DeliveryHost, DeliveryState, Leased, Obstacle, Settlement, Standing};
@@ -88,7 +88,7 @@ impl<'a> Round<'a> {
     }
 
     /// How much may be leased: a quarter of the slots for hosts that do not answer, half for these and those that were
-    /// never asked, the rest for those that answered last.
+    /// never asked, of which an eighth of the slots is filled first, the rest for those that answered last.
     fn lanes(&self) -> Lanes {
         let slots = self.queue.options.slots;
         let busy =
@@ -97,19 +97,18 @@ impl<'a> Round<'a> {
         let failing = (slots / 4).saturating_sub(busy(&[Standing::Failing, Standing::Parked]));
         let others = (slots / 2).saturating_sub(busy(&[Standing::New, Standing::Failing, Standing::Parked]));
         // Each lane gets its part at most, and all together what is free.
-        let good = free;
         let new = others.min(free);
         let failing = failing.min(new);
-        Lanes {
-            free: [
-                (Standing::Good, good),
-                (Standing::New, new),
-                (Standing::Failing, failing),
-                (Standing::Parked, failing),
-            ],
-            total: free,
-            each: self.queue.options.per_host,
+        let mut lanes =
+            [(Standing::Good, free), (Standing::New, new), (Standing::Failing, failing), (Standing::Parked, failing)];
+        // Those that answered always have a backlog after a fan-out. An eighth of the slots goes to new hosts before them,
+        // or these would not be asked until it is gone.
+        let first = (slots / 8).max(1).saturating_sub(busy(&[Standing::New]));
+        if first > 0 {
+            lanes.swap(0, 1);
+            lanes[0].1 = new.min(first);
         }
+        Lanes { free: lanes, total: free, each: self.queue.options.per_host }
     }
 
     /// Begin to send what is leased.
@@ -205,7 +204,7 @@ impl<'a> Round<'a> {
                 Verdict::Tried(attempt) => {
                     attempts.push(attempt);
                     let (state, due) = policy::next(attempt.outcome, leased.attempts, leased.enqueued, now, chance());
-                    if let (DeliveryState::Gone, Some(status)) = (state, attempt.status) {
+                    if let (Outcome::Gone | Outcome::Missing, Some(status)) = (attempt.outcome, attempt.status) {
                         gone.push((leased.inbox.clone(), status));
                     }
                     Settlement { id: leased.id, state, due, status: attempt.status, answer: attempt.answer.clone() }
@@ -278,6 +277,8 @@ fn ready(leased: &Leased, speaker: Option<&Speaker>, now: DateTime<Utc>) -> Resu
     let dropped = |why| Err(Verdict::Untried(DeliveryState::Dropped, why));
     match (leased.obstacle, speaker) {
         (Some(Obstacle::Blocked), _) => dropped("it goes to somebody who is blocked"),
+        // The store blanks what tells of a post that was withdrawn or is no longer shown.
+        _ if leased.body.is_empty() => dropped("what it tells of is no longer shown"),
         (Some(Obstacle::Parked), _) => Err(Verdict::Untried(DeliveryState::Gone, "its inbox said that it is gone")),
         _ if now - leased.enqueued > policy::PATIENCE => {
             Err(Verdict::Untried(DeliveryState::Expired, "it had waited too long"))

@@ -1,11 +1,14 @@
-//! `/metrics`: the figures for Prometheus, for who asks on this machine or knows the token.
+//! `/metrics`: the figures for Prometheus, for who knows a token.
 //!
-//! Never given through a proxy without the token: whoever asks a proxy may be anybody.
+//! A server whose public name leads to its own machine alone needs none there. Every other one may have a proxy before it,
+//! and whoever asks a proxy may be anybody, for not every proxy says that it is one.
 
 use super::error::Error;
 use super::{Data, Settings, extract};
 use crate::domain::delivery::QueueFigures;
+use crate::domain::token::Scope;
 use crate::domain::urls::is_loopback;
+use crate::operations::tokens;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::Utc;
@@ -62,14 +65,21 @@ pub async fn metrics(
     known: web::Data<Known>,
     data: Data,
 ) -> Result<HttpResponse, Error> {
-    if !may_read(&request, settings.metrics_token.as_ref()) {
+    let now = Utc::now();
+    let known_here = may_read(&request, settings.metrics_token.as_ref(), data.domain());
+    // A token that was made for an account opens nothing here: the scope is the whole server's.
+    let may = match (known_here, bearer(&request)) {
+        (false, Some(given)) => tokens::check(&data, given, Scope::Metrics, now).await?.is_some(),
+        (may, _) => may,
+    };
+    if !may {
         return Err(Error::not_found("There is nothing at this address."));
     }
     let kept = known.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let figures = match kept.filter(|(at, _)| at.elapsed() < AGE) {
         Some((_, figures)) => Some(figures),
         // The others are worth having most when the database is away.
-        None => data.store.queue_figures(Utc::now()).await.ok(),
+        None => data.store.count_queue(now).await.ok(),
     };
     if let Some(figures) = &figures {
         let mut known = known.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -85,18 +95,23 @@ pub async fn metrics(
         .body(text))
 }
 
-/// Whether a request knows the token, or comes from this machine, to this machine, and through nobody.
-fn may_read(request: &HttpRequest, token: Option<&Token>) -> bool {
-    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let given =
-        given.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    if let (Some(token), Some((_, given))) = (token, given) {
-        return token.is(given.trim());
+/// The token that a request brings.
+fn bearer(request: &HttpRequest) -> Option<&str> {
+    let given = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    given.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim())
+}
+
+/// Whether a request knows the token of the configuration; or comes from this machine, to this machine, and through nobody,
+/// where the server's own public name (`public`) is one of this machine.
+fn may_read(request: &HttpRequest, token: Option<&Token>, public: &str) -> bool {
+    if let Some(given) = bearer(request) {
+        return token.is_some_and(|token| token.is(given));
     }
     let here = request.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
     let proxied = FORWARDED.iter().any(|name| request.headers().contains_key(*name));
     let named = extract::authority(request).is_some_and(|authority| is_loopback(&authority));
-    here && !proxied && named && given.is_none()
+    let silent = !request.headers().contains_key(header::AUTHORIZATION);
+    here && !proxied && named && silent && is_loopback(public)
 }
 
 #[cfg(test)]
@@ -105,9 +120,13 @@ mod tests {
     use actix_web::test::TestRequest;
 
     fn reads(peer: &str, headers: &[(&str, &str)], token: Option<&str>) -> bool {
+        reads_at("localhost:8080", peer, headers, token)
+    }
+
+    fn reads_at(public: &str, peer: &str, headers: &[(&str, &str)], token: Option<&str>) -> bool {
         let request = TestRequest::get().peer_addr(peer.parse().unwrap());
         let request = headers.iter().fold(request, |request, (name, value)| request.insert_header((*name, *value)));
-        may_read(&request.to_http_request(), token.map(|token| Token(token.into())).as_ref())
+        may_read(&request.to_http_request(), token.map(|token| Token(token.into())).as_ref(), public)
     }
 
     #[test]
@@ -138,6 +157,15 @@ mod tests {
             let headers = [("host", "kept.example"), ("x-forwarded-for", "192.0.2.1"), ("authorization", given)];
             assert_eq!(reads("192.0.2.1:1", &headers, token), may, "{given}");
         }
+    }
+
+    #[test]
+    fn a_server_with_a_public_name_gives_figures_to_a_token_alone_for_not_every_proxy_says_that_it_is_one() {
+        let here = ("host", "localhost");
+        assert!(!reads_at("kept.example", "127.0.0.1:1", &[here], Some("0123456789abcdef")));
+        assert!(!reads_at("kept.example", "127.0.0.1:1", &[here], None));
+        let knows = [here, ("authorization", "Bearer 0123456789abcdef")];
+        assert!(reads_at("kept.example", "127.0.0.1:1", &knows, Some("0123456789abcdef")));
     }
 
     #[test]

@@ -298,7 +298,7 @@ pub(super) async fn empty(connection: &mut AsyncPgConnection, ids: &[i64], now: 
         posts::changed_at.eq(now),
     );
     diesel::update(posts::table.filter(posts::id.eq_any(ids))).set(emptied).execute(connection).await?;
-    Ok(())
+    announcements::take_back_edits(connection, ids, now).await
 }
 
 /// Posts that these rows quote or pass on, as far as their own accounts show or showed them, and whether they stand.

@@ -285,6 +285,7 @@ diesel::table! {
         parked_at -> Timestamptz,
         checks -> Int4,
         check_at -> Timestamptz,
+        missing -> Int4,
     }
 }
 

@@ -1,4 +1,5 @@
-//! Inboxes that answered 404 or 410: nothing is sent there until the hosts of the actors behind them were asked.
+//! Inboxes that answered 404 or 410: the hosts of the actors behind them are asked. Nothing is sent until then where it was
+//! 410; a 404 may pass, and deliveries go on being tried.
 
 use super::{Error, Store, changes};
 use chrono::{DateTime, Utc};
@@ -15,6 +16,9 @@ pub struct ParkedInbox {
     /// How often that was tried, this time included.
     #[diesel(sql_type = Integer)]
     pub checks: i32,
+    /// How often in a row an actor behind it was looked for before and was not there.
+    #[diesel(sql_type = Integer)]
+    pub missing: i32,
     /// When it first answered so.
     #[diesel(sql_type = Timestamptz)]
     pub parked_at: DateTime<Utc>,
@@ -23,7 +27,7 @@ pub struct ParkedInbox {
     pub actor: Option<String>,
 }
 
-/// Note that inboxes answered that they are gone, each with its status code.
+/// Note that inboxes answered that they are gone or not there, each with its status code. The word that it is gone counts.
 pub(super) async fn park(
     connection: &mut AsyncPgConnection,
     gone: &[(String, u16)],
@@ -31,14 +35,27 @@ pub(super) async fn park(
 ) -> Result<(), Error> {
     diesel::sql_query(
         "INSERT INTO parked_inboxes (inbox, status, parked_at, check_at) \
-         SELECT DISTINCT ON (inbox) inbox, status, $3, $3 FROM unnest($1, $2) AS given (inbox, status) ORDER BY inbox \
-         ON CONFLICT DO NOTHING",
+         SELECT DISTINCT ON (inbox) inbox, status, $3, $3 FROM unnest($1, $2) AS given (inbox, status) \
+         ORDER BY inbox, status DESC \
+         ON CONFLICT (inbox) DO UPDATE SET status = excluded.status, check_at = excluded.check_at \
+         WHERE parked_inboxes.status < excluded.status",
     )
     .bind::<Array<Text>, _>(gone.iter().map(|(inbox, _)| inbox.as_str()).collect::<Vec<_>>())
     .bind::<Array<SmallInt>, _>(
         gone.iter().map(|(_, status)| i16::try_from(*status).unwrap_or(i16::MAX)).collect::<Vec<_>>(),
     )
     .bind::<Timestamptz, _>(now)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Note that inboxes took something, those of these deliveries: they are there.
+pub(super) async fn unpark(connection: &mut AsyncPgConnection, delivered: &[i64]) -> Result<(), Error> {
+    diesel::sql_query(
+        "DELETE FROM parked_inboxes WHERE inbox IN (SELECT d.inbox FROM deliveries AS d WHERE d.id = ANY($1))",
+    )
+    .bind::<Array<BigInt>, _>(delivered)
     .execute(connection)
     .await?;
     Ok(())
@@ -55,7 +72,7 @@ impl Store {
         let rows = diesel::sql_query(
             "UPDATE parked_inboxes SET checks = checks + 1, check_at = $2 WHERE inbox IN (\
                  SELECT inbox FROM parked_inboxes WHERE check_at <= $1 ORDER BY check_at LIMIT $3 FOR UPDATE SKIP LOCKED) \
-             RETURNING inbox, checks, parked_at, (\
+             RETURNING inbox, checks, missing, parked_at, (\
                  SELECT uri FROM remote_actors \
                  WHERE (remote_actors.inbox = parked_inboxes.inbox OR remote_actors.shared_inbox = parked_inboxes.inbox) \
                    AND EXISTS (SELECT 1 FROM followers WHERE actor_id = remote_actors.id) ORDER BY id LIMIT 1) AS actor",
@@ -68,11 +85,12 @@ impl Store {
         Ok(rows)
     }
 
-    /// Look at a parked inbox again at `again`.
-    pub async fn delay_parked_inbox(&self, inbox: &str, again: DateTime<Utc>) -> Result<(), Error> {
-        diesel::sql_query("UPDATE parked_inboxes SET check_at = $2 WHERE inbox = $1")
+    /// Look at a parked inbox again at `again`; `missing` is how often in a row its actor was not there by now.
+    pub async fn delay_parked_inbox(&self, inbox: &str, missing: i32, again: DateTime<Utc>) -> Result<(), Error> {
+        diesel::sql_query("UPDATE parked_inboxes SET check_at = $2, missing = $3 WHERE inbox = $1")
             .bind::<Text, _>(inbox)
             .bind::<Timestamptz, _>(again)
+            .bind::<Integer, _>(missing)
             .execute(&mut self.connection().await?)
             .await?;
         Ok(())

@@ -60,50 +60,57 @@ struct Listed {
 }
 
 impl Store {
-    /// How much there is in the queue. Reads an index of all that waits.
+    /// How much there is in the queue, and what became of what was in it. Counts every delivery that is kept.
     pub async fn queue_figures(&self, now: DateTime<Utc>) -> Result<QueueFigures, Error> {
+        let mut figures = self.count_queue(now).await?;
+        let settled: Vec<Group> = diesel::sql_query(
+            "SELECT state AS word, count(*) AS number FROM deliveries WHERE settled_at IS NOT NULL GROUP BY state",
+        )
+        .load(&mut self.connection().await?)
+        .await?;
+        let state = |word: &str| {
+            DeliveryState::parse(word).ok_or_else(|| Error::Damaged(format!("a delivery's state {word:?}")))
+        };
+        figures.settled =
+            settled.iter().map(|g| Ok((state(&g.word)?, count(g.number)))).collect::<Result<_, Error>>()?;
+        figures.settled.sort_unstable();
+        Ok(figures)
+    }
+
+    /// How much there is in the queue, without what is settled. Reads indexes of what waits and nothing else of the queue.
+    pub async fn count_queue(&self, now: DateTime<Utc>) -> Result<QueueFigures, Error> {
         let mut connection = self.connection().await?;
         let totals: Totals = diesel::sql_query(
             "WITH idle AS (\
-                 SELECT host, count(*) AS waiting, count(*) FILTER (WHERE due_at <= $1) AS due FROM deliveries \
+                 SELECT host, count(*) AS waiting, count(*) FILTER (WHERE due_at <= $1) AS due, min(id) AS first FROM deliveries \
                  WHERE state = 'waiting' AND leased_by IS NULL GROUP BY host), \
-             leased AS (SELECT count(*) AS leased FROM deliveries WHERE leased_by IS NOT NULL) \
+             leased AS (SELECT count(*) AS leased, min(id) AS first FROM deliveries WHERE leased_by IS NOT NULL) \
              SELECT (SELECT deliveries_paused_at FROM everpost_instance) AS paused, leased, \
                  leased + coalesce((SELECT sum(waiting) FROM idle), 0)::bigint AS waiting, \
                  coalesce((SELECT sum(due) FROM idle LEFT JOIN delivery_hosts AS h USING (host) \
                      WHERE coalesce(h.standing, 'new') <> 'parked' AND coalesce(h.paused_until <= $1, true)), 0)::bigint AS due, \
-                 (SELECT a.created_at FROM activities AS a WHERE EXISTS (\
-                     SELECT 1 FROM deliveries AS d WHERE d.activity_id = a.id AND d.state = 'waiting') \
-                     ORDER BY a.created_at LIMIT 1) AS oldest, \
+                 (SELECT a.created_at FROM deliveries AS d JOIN activities AS a ON a.id = d.activity_id \
+                     WHERE d.id = least(leased.first, (SELECT min(first) FROM idle))) AS oldest, \
                  (SELECT count(*) FROM parked_inboxes) AS parked_inboxes \
              FROM leased",
         )
         .bind::<Timestamptz, _>(now)
         .get_result(&mut connection)
         .await?;
-        let settled: Vec<Group> = diesel::sql_query(
-            "SELECT state AS word, count(*) AS number FROM deliveries WHERE settled_at IS NOT NULL GROUP BY state",
-        )
-        .load(&mut connection)
-        .await?;
         let hosts: Vec<Group> =
             diesel::sql_query("SELECT standing AS word, count(*) AS number FROM delivery_hosts GROUP BY standing")
                 .load(&mut connection)
                 .await?;
-        let state = |word: &str| {
-            DeliveryState::parse(word).ok_or_else(|| Error::Damaged(format!("a delivery's state {word:?}")))
-        };
         let mut figures = QueueFigures {
             paused: totals.paused,
             waiting: count(totals.waiting),
             due: count(totals.due),
             leased: count(totals.leased),
             oldest: totals.oldest,
-            settled: settled.iter().map(|g| Ok((state(&g.word)?, count(g.number)))).collect::<Result<_, Error>>()?,
+            settled: Vec::new(),
             hosts: hosts.iter().map(|g| Ok((standing(&g.word)?, count(g.number)))).collect::<Result<_, Error>>()?,
             parked_inboxes: count(totals.parked_inboxes),
         };
-        figures.settled.sort_unstable();
         figures.hosts.sort_unstable();
         Ok(figures)
     }

@@ -40,7 +40,7 @@ const FOLLOWERS: &str = "WITH inboxes AS (\
         FROM followers JOIN remote_actors ON remote_actors.id = actor_id WHERE account_id = $4 AND state = 'accepted'), \
     hosts AS (\
         SELECT inbox, lower(substring(inbox FROM '^[A-Za-z]+://(?:[^/?#@]*@)?([^/?#@]+)')) AS authority FROM inboxes \
-        WHERE NOT EXISTS (SELECT 1 FROM parked_inboxes WHERE parked_inboxes.inbox = inboxes.inbox)), \
+        WHERE NOT EXISTS (SELECT 1 FROM parked_inboxes WHERE parked_inboxes.inbox = inboxes.inbox AND status = 410)), \
     found AS (\
         SELECT inbox, regexp_replace(authority, CASE WHEN inbox ILIKE 'https:%' THEN ':443$' ELSE ':80$' END, '') AS host \
         FROM hosts WHERE authority IS NOT NULL), ";

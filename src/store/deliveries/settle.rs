@@ -16,7 +16,7 @@ impl Store {
     /// delivered: that is true whoever has it.
     ///
     /// `judge` is called for each host of `hosts` as it stands now, and changes what it has to. `gone` are inboxes, each
-    /// with its status code, that nothing more is sent to until that is cleared up. Gives each host as it was and as it is.
+    /// with its status code, that are not there and have to be cleared up; one that took something is there. Gives each host as it was and as it is.
     pub async fn settle(
         &self,
         worker: i64,
@@ -40,6 +40,11 @@ impl Store {
                     if was_down && after.standing == Standing::Good {
                         revive(connection, &after.host, now).await?;
                     }
+                }
+                let delivered = settlements.iter().filter(|one| one.state == DeliveryState::Delivered);
+                let delivered: Vec<i64> = delivered.map(|one| one.id.0).collect();
+                if !delivered.is_empty() {
+                    super::gone::unpark(connection, &delivered).await?;
                 }
                 if !gone.is_empty() {
                     super::gone::park(connection, gone, now).await?;

@@ -1,12 +1,14 @@
 //! `everpost queue …`, `/metrics`, and what they do to running workers.
 
-use super::office::{activity, public_key, settle_in, until};
+use super::office::{Office, activity, public_key, settle_in, until};
 use super::sink::{Reply, Sink};
 use crate::support::{Program, Serving, TestApp};
-use chrono::Utc;
-use everpost::domain::delivery::Recipients;
+use chrono::{TimeDelta, Utc};
+use everpost::domain::delivery::{DeliveryState, Recipients};
+use everpost::domain::token::Scope;
 use everpost::http;
 use everpost::http::metrics::Token;
+use everpost::operations::tokens;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_owner_sees_the_queue_pauses_it_and_drops_what_waits() {
@@ -87,4 +89,36 @@ async fn figures_are_given_on_this_machine_and_to_who_knows_the_token() {
     assert_eq!(app.get_with("/metrics", &[proxied]).await.status, 404);
     assert_eq!(app.get_with("/metrics", &[proxied, ("authorization", "Bearer 0123456789abcdef")]).await.status, 200);
     assert_eq!(app.get_with("/metrics", &[("authorization", "Bearer fedcba9876543210")]).await.status, 404);
+}
+
+#[tokio::test]
+async fn behind_a_public_name_figures_are_given_to_a_token_of_that_scope_alone() {
+    let app = TestApp::start_at("https://kept.example").await;
+    let ask = async |given: Option<&str>| {
+        let request = app.client.get(app.url("/metrics")).header("host", "localhost");
+        let request = given.iter().fold(request, |request, token| request.bearer_auth(token));
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(ask(None).await, 404, "a proxy on this machine need not say that it is one");
+    let (token, made) = tokens::create(&app.app, None, "prometheus", &[Scope::Metrics], Utc::now()).await.unwrap();
+    assert_eq!(ask(Some(&token)).await, 200);
+    assert_eq!(ask(Some(&format!("{token}x"))).await, 404);
+    assert_eq!(ask(None).await, 404);
+    tokens::revoke(&app.app, None, made.id).await.unwrap();
+    assert_eq!(ask(Some(&token)).await, 404);
+}
+
+#[tokio::test]
+async fn a_scrape_counts_what_waits_and_the_command_what_is_settled_too() {
+    let office = Office::open().await;
+    office.enqueue("settled", &[office.inbox("a.example")]).await;
+    office.database.execute("UPDATE deliveries SET state = 'delivered', settled_at = now()");
+    office.database.execute("UPDATE activities SET created_at = now() - interval '1 day'");
+    assert_eq!(office.app.store.count_queue(office.now()).await.unwrap().oldest, None);
+    office.enqueue("waiting", &[office.inbox("a.example"), office.inbox("b.example")]).await;
+    let scraped = office.app.store.count_queue(office.now()).await.unwrap();
+    assert_eq!((scraped.waiting, scraped.settled.len()), (2, 0));
+    assert!(scraped.oldest.unwrap() > office.now() - TimeDelta::hours(1), "what is settled is not the oldest");
+    let shown = office.app.store.queue_figures(office.now()).await.unwrap();
+    assert_eq!((shown.waiting, shown.settled), (2, vec![(DeliveryState::Delivered, 1)]));
 }

@@ -5,7 +5,7 @@ use super::sink::Reply;
 use chrono::{TimeDelta, Utc};
 use everpost::domain::delivery::{Recipients, Standing};
 use everpost::store::deliveries::Chosen;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -15,7 +15,7 @@ async fn each_answer_has_its_end_and_what_was_said_is_kept() {
         ("h1.example", Reply::status(202), "delivered", Some(202)),
         ("h2.example", Reply { body: "not you".to_owned(), ..Reply::status(403) }, "refused", Some(403)),
         ("h3.example", Reply::status(410), "gone", Some(410)),
-        ("h4.example", Reply::status(404), "gone", Some(404)),
+        ("h4.example", Reply::status(404), "waiting", Some(404)),
         ("h5.example", Reply::with(429, "retry-after", "3600"), "waiting", Some(429)),
         ("h6.example", Reply::status(500), "waiting", Some(500)),
         ("h7.example", Reply::status(501), "refused", Some(501)),
@@ -118,32 +118,48 @@ async fn a_parked_host_is_brought_back_by_a_message_from_it() {
     worker.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_follower_whose_inbox_is_gone_is_removed_when_its_own_host_says_so_and_not_before() {
+/// An office whose account is followed by these, each with an inbox of its own that answers so.
+async fn followed(followers: &[(&str, u16)]) -> Office {
     let office = Office::open().await;
-    for name in ["gone", "missing", "there", "unsure"] {
+    for (name, status) in followers {
         let inbox = office.inbox_at("a.example", &format!("/{name}/inbox"));
         office.follow(&office.inbox_at("a.example", &format!("/{name}")), &inbox, None).await;
-        let status = if name == "missing" { 404 } else { 410 };
-        office.sink.say(&format!("a.example/{name}/inbox"), Reply::status(status));
+        office.sink.say(&format!("a.example/{name}/inbox"), Reply::status(*status));
     }
-    let there = office.inbox_at("a.example", "/there");
-    let actor = json!({
-        "@context": "https://www.w3.org/ns/activitystreams", "id": there, "type": "Person", "preferredUsername": "there",
-        "inbox": format!("{there}/inbox"),
-        "publicKey": { "id": format!("{there}#main-key"), "owner": there, "publicKeyPem": "" },
-    });
-    let document = Reply { body: actor.to_string(), ..Reply::with(200, "content-type", "application/activity+json") };
-    office.sink.say("a.example/there", document);
-    office.sink.say("a.example/gone", Reply::status(410));
-    office.sink.say("a.example/missing", Reply::status(404));
-    office.sink.say("a.example/unsure", Reply::status(500));
     let everyone = office.activity("Update", "1", "x", Recipients::Followers);
     office.app.store.enqueue(office.account.id, &everyone, office.now()).await.unwrap();
     let worker = office.worker();
-    until("four answers", || office.count("gone") == 4).await;
+    let tried = "SELECT count(*) FROM deliveries WHERE status IS NOT NULL AND leased_by IS NULL";
+    let all = i64::try_from(followers.len()).unwrap();
+    until("all answers", || office.database.number(tried) == all).await;
     worker.stop().await;
-    assert_eq!(office.database.number("SELECT count(*) FROM parked_inboxes"), 4);
+    office
+}
+
+fn document(object: &Value) -> Reply {
+    Reply { body: object.to_string(), ..Reply::with(200, "content-type", "application/activity+json") }
+}
+
+const FOLLOWERS: &str =
+    "SELECT regexp_replace(uri, '.*/', '') FROM followers JOIN remote_actors ON remote_actors.id = actor_id ORDER BY 1";
+const PARKED: &str = "SELECT regexp_replace(inbox, '.*/(.*)/inbox', '\\1') FROM parked_inboxes ORDER BY 1";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_whose_inbox_is_gone_is_removed_when_its_own_host_says_so_and_not_before() {
+    let office = followed(&[("gone", 410), ("tomb", 410), ("there", 410), ("unsure", 410), ("odd", 410)]).await;
+    let at = |name: &str| office.inbox_at("a.example", &format!("/{name}"));
+    let there = at("there");
+    office.sink.say("a.example/there", document(&json!({
+        "@context": "https://www.w3.org/ns/activitystreams", "id": there, "type": "Person", "preferredUsername": "there",
+        "inbox": format!("{there}/inbox"),
+        "publicKey": { "id": format!("{there}#main-key"), "owner": there, "publicKeyPem": "" },
+    })));
+    office.sink.say("a.example/tomb", document(&json!({ "id": at("tomb"), "type": "Tombstone" })));
+    // It is there and of no use: nobody can tell whether it has another inbox.
+    office.sink.say("a.example/odd", document(&json!({ "id": at("odd"), "type": "Person" })));
+    office.sink.say("a.example/gone", Reply::status(410));
+    office.sink.say("a.example/unsure", Reply::status(500));
+    assert_eq!((office.count("gone"), office.database.number("SELECT count(*) FROM parked_inboxes")), (5, 5));
     let again = office.activity("Update", "2", "x", Recipients::Followers);
     office.app.store.enqueue(office.account.id, &again, office.now()).await.unwrap();
     assert_eq!(office.count("waiting"), 0, "nothing is sent to a parked inbox");
@@ -151,12 +167,74 @@ async fn a_follower_whose_inbox_is_gone_is_removed_when_its_own_host_says_so_and
     office.enqueue("3", &[direct]).await;
     // A worker that starts clears up.
     let worker = office.worker();
-    let followers = "SELECT regexp_replace(uri, '.*/', '') FROM followers JOIN remote_actors ON remote_actors.id = actor_id ORDER BY 1";
-    until("two are gone", || office.database.texts(followers) == ["there", "unsure"]).await;
-    let parked = "SELECT regexp_replace(inbox, '.*/(.*)/inbox', '\\1') FROM parked_inboxes ORDER BY 1";
-    until("one is not clear", || office.database.texts(parked) == ["unsure"]).await;
+    until("two are gone", || office.database.texts(FOLLOWERS) == ["odd", "there", "unsure"]).await;
+    until("two are not clear", || office.database.texts(PARKED) == ["odd", "unsure"]).await;
+    let put_off = "SELECT count(*) FROM parked_inboxes WHERE checks = 1 AND check_at > now() + interval '9 minutes'";
+    until("both are left alone after one look", || office.database.number(put_off) == 2).await;
     worker.stop().await;
+    assert_eq!(office.database.number(put_off), 2);
     assert_eq!(office.sink.got().iter().filter(|got| got.id.ends_with("/3")).count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_answers_404_to_everything_for_a_day_loses_neither_its_followers_nor_what_waits_for_them() {
+    let office = followed(&[("missing", 404)]).await;
+    office.sink.say("a.example/missing", Reply::status(404));
+    assert_eq!((office.count("waiting"), office.database.texts(PARKED)), (1, vec!["missing".to_owned()]));
+    let again = office.activity("Update", "2", "x", Recipients::Followers);
+    office.app.store.enqueue(office.account.id, &again, office.now()).await.unwrap();
+    assert_eq!(office.count("waiting"), 2, "what is missing may come back");
+    // Missing for days at the first look, and at every look for a day.
+    for (missing, days) in [(0, 4), (3, 1)] {
+        office.database.execute(&format!(
+            "UPDATE parked_inboxes SET missing = {missing}, parked_at = now() - interval '{days} days', check_at = now()"
+        ));
+        let worker = office.worker();
+        let looks = format!("SELECT count(*) FROM parked_inboxes WHERE missing = {missing} + 1");
+        until("another look", || office.database.number(&looks) == 1).await;
+        worker.stop().await;
+        assert_eq!(office.database.texts(FOLLOWERS), ["missing"]);
+    }
+    office.sink.say("a.example/missing/inbox", Reply::status(202));
+    office.app.store.retry_deliveries(None, office.now()).await.unwrap();
+    let worker = office.worker();
+    until("everything that waited", || office.count("delivered") == 2).await;
+    worker.stop().await;
+    assert_eq!(office.database.texts(PARKED), Vec::<String>::new(), "it took something, so it is there");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_that_is_missing_for_days_at_every_look_is_removed() {
+    let office = followed(&[("missing", 404)]).await;
+    office.sink.say("a.example/missing", Reply::status(404));
+    office
+        .database
+        .execute("UPDATE parked_inboxes SET missing = 2, parked_at = now() - interval '4 days', check_at = now()");
+    let worker = office.worker();
+    until("it is removed", || office.database.texts(FOLLOWERS).is_empty()).await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_was_never_asked_does_not_wait_for_the_backlog_of_those_that_answer() {
+    let office = Office::open().await;
+    for host in 0..4 {
+        office.sink.say(&format!("h{host}.example"), Reply::after(Duration::from_millis(30)));
+        office.database.execute(&format!(
+            "INSERT INTO delivery_hosts (host, standing) VALUES ('h{host}.example:{}', 'good')",
+            office.sink.port
+        ));
+    }
+    let inboxes: Vec<_> = (0..240).map(|n| office.inbox_at(&format!("h{}.example", n % 4), &format!("/{n}"))).collect();
+    office.enqueue("backlog", &inboxes).await;
+    office.enqueue("new", &[office.inbox("b.example")]).await;
+    let worker = office.small_worker(8);
+    until("everything", || office.count("delivered") == 241).await;
+    worker.stop().await;
+    let after =
+        "SELECT count(*) FROM deliveries WHERE settled_at > (SELECT settled_at FROM deliveries WHERE host LIKE 'b.%')";
+    let after = office.database.number(after);
+    assert!(after > 100, "the new host came before all but {after}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

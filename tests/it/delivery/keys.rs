@@ -3,6 +3,7 @@
 use super::office::{Office, until};
 use super::sink::Reply;
 use chrono::{TimeDelta, Utc};
+use everpost::domain::delivery::Recipients;
 use everpost::operations::{accounts, keys};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -25,6 +26,28 @@ async fn new_keys_are_told_with_the_old_one_and_with_the_new_one_to_who_takes_th
     office.database.execute("NOTIFY everpost_deliveries");
     until("the second delivery", || office.count("delivered") == 2).await;
     assert!(office.sink.forged() > 0, "the second try is not signed with the old key");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_signed_with_a_new_key_for_who_has_not_been_told_of_it() {
+    let office = Office::open().await;
+    let (own, shared) = (office.inbox_at("a.example", "/bo/inbox"), office.inbox("a.example"));
+    office.follow("https://a.example/bo", &own, Some(&shared)).await;
+    keys::rotate(&office.app, &office.account, false, office.now()).await.unwrap();
+    office.database.execute("UPDATE deliveries SET due_at = now() + interval '1 hour'");
+    for (id, inbox) in [("own", own), ("shared", shared)] {
+        let accept = office.activity("Accept", id, id, Recipients::Inboxes(vec![inbox]));
+        assert!(office.app.store.enqueue(office.account.id, &accept, office.now()).await.unwrap());
+    }
+    let worker = office.worker();
+    until("both Accepts", || office.count("delivered") == 2).await;
+    assert_eq!((office.sink.forged(), office.count("waiting")), (0, 1), "the sink verifies with the old key");
+    office.database.execute("UPDATE deliveries SET due_at = now() WHERE state = 'waiting'; UPDATE delivery_hosts SET look_at = now(); NOTIFY everpost_deliveries");
+    until("the word of the new key", || office.count("delivered") == 3).await;
+    office.enqueue("after", &[office.inbox("a.example")]).await;
+    until("what comes after it", || office.count("delivered") == 4).await;
+    assert_eq!(office.sink.forged(), 1, "that is signed with the new key");
     worker.stop().await;
 }
 

@@ -102,8 +102,19 @@ impl Office {
     }
 
     pub fn worker(&self) -> Worker {
+        self.worker_of(self.queue())
+    }
+
+    /// A loop with so many slots.
+    pub fn small_worker(&self, slots: usize) -> Worker {
+        let queue = self.queue();
+        let options = Options { slots, ..queue.options };
+        self.worker_of(Queue { options, ..queue })
+    }
+
+    fn worker_of(&self, queue: Queue) -> Worker {
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let task = tokio::spawn(self.queue().run(async move { drop(stopped.await) }));
+        let task = tokio::spawn(queue.run(async move { drop(stopped.await) }));
         Worker { stop, task }
     }
 

@@ -137,6 +137,46 @@ async fn nothing_goes_to_who_was_blocked_since() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_goes_to_whom_its_account_blocks_and_not_to_whom_the_server_blocks() {
+    let office = Office::open().await;
+    let own = office.inbox_at("b.example", "/bob/inbox");
+    office.follow("https://b.example/bob", &own, None).await;
+    let bob = BlockTarget::Actor("https://b.example/bob".to_owned());
+    office.app.store.insert_block(Some(office.account.id), &bob, "", Utc::now()).await.unwrap();
+    let say = async |kind: &'static str, id: &str| {
+        let outgoing = office.activity(kind, id, id, Recipients::Inboxes(vec![own.clone()]));
+        assert!(office.app.store.enqueue(office.account.id, &outgoing, office.now()).await.unwrap());
+    };
+    say("Reject", "1").await;
+    say("Update", "2").await;
+    let worker = office.worker();
+    until("two ends", || office.count("waiting") == 0).await;
+    assert_eq!((office.count("delivered"), office.count("dropped")), (1, 1));
+    assert!(office.sink.got()[0].id.ends_with("/1"));
+    office.app.store.insert_block(None, &bob, "", Utc::now()).await.unwrap();
+    say("Reject", "3").await;
+    until("a third end", || office.count("waiting") == 0).await;
+    assert_eq!((office.count("delivered"), office.count("dropped")), (1, 2));
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_goes_to_whom_a_block_names_by_address() {
+    let office = Office::open().await;
+    let own = office.inbox_at("b.example", "/bob/inbox");
+    office.follow("https://b.example/bob", &own, None).await;
+    office.database.execute("UPDATE remote_actors SET handle = 'Bob@b.example'");
+    let bob = BlockTarget::Address("bob@b.example".to_owned());
+    office.app.store.insert_block(None, &bob, "", Utc::now()).await.unwrap();
+    office.enqueue("1", &[own, office.inbox_at("b.example", "/eve/inbox")]).await;
+    let worker = office.worker();
+    until("two ends", || office.count("waiting") == 0).await;
+    assert_eq!((office.count("delivered"), office.count("dropped")), (1, 1));
+    assert_eq!(office.sink.got()[0].inbox, "b.example/eve/inbox");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_account_that_is_not_there_for_others_says_nothing_but_that_it_is_gone() {
     let office = Office::open().await;
     for (kind, id) in [("Delete", "1"), ("Update", "2")] {
@@ -219,7 +259,7 @@ async fn what_is_settled_is_forgotten_after_a_while_and_what_waits_too_long_expi
     assert_eq!(left(62).await, Vec::<String>::new());
 }
 
-fn lanes() -> Lanes {
+pub(super) fn lanes() -> Lanes {
     Lanes { free: Standing::ALL.map(|standing| (standing, 32)), total: 32, each: 4 }
 }
 

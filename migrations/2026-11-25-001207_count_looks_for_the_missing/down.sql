@@ -1,0 +1,1 @@
+ALTER TABLE parked_inboxes DROP COLUMN missing;

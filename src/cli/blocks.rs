@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 pub enum Command {
     /// Block domains and actors: nothing is taken from them, nothing is sent to them, and they follow no more
     Add {
-        /// example.org (with everything below it), user@example.org, or the id of an actor
+        /// example.org (with everything below it), user@example.org, or the address of a profile
         #[arg(required = true, value_name = "TARGET")]
         targets: Vec<String>,
         /// Why, for yourself
@@ -81,7 +81,7 @@ impl Command {
             Command::Remove { targets, account } => {
                 let account = find(app, &account).await?;
                 for target in parse(&targets)? {
-                    blocks::remove(app, account.as_ref(), &target).await?;
+                    blocks::remove(app, account.as_ref(), &target, now).await?;
                     println!("{target} is blocked no more.");
                 }
             }
@@ -130,11 +130,14 @@ fn parse(targets: &[String]) -> anyhow::Result<Vec<BlockTarget>> {
 }
 
 fn tell(asked: &BlockTarget, target: &BlockTarget, blocked: Blocked) {
-    let Blocked { is_new, followers, reactions, deliveries } = blocked;
+    let Blocked { is_new, followers, reactions, deliveries, is_unknown } = blocked;
     let who = if asked == target { target.to_string() } else { format!("{asked} ({target})") };
     let mut told = if is_new { format!("Blocked {who}.") } else { format!("{who} was blocked before.") };
     if matches!(target, BlockTarget::Address(_)) {
         told.push_str(" Its server does not say who that is now, so the block holds for the address.");
+    }
+    if is_unknown {
+        told.push_str(" No actor could be found there, so the block holds for exactly this id.");
     }
     if followers > 0 {
         told.push_str(&format!(" Followers and requests removed: {followers}."));
@@ -149,13 +152,14 @@ fn tell(asked: &BlockTarget, target: &BlockTarget, blocked: Blocked) {
 }
 
 fn report(imported: &Imported, json: bool) -> anyhow::Result<()> {
-    let Imported { added, known, by_address, followers, reactions, deliveries, left_out, reasons } = imported;
+    let Imported { added, known, by_address, by_id, followers, reactions, deliveries, left_out, reasons } = imported;
     if json {
         let reasons = reasons.iter().map(|(line, reason)| json!({ "line": line, "reason": reason }));
         return output::json(&json!({
             "added": added,
             "known": known,
             "by_address": by_address,
+            "by_id": by_id,
             "followers_removed": followers,
             "reactions_taken_back": reactions,
             "deliveries_dropped": deliveries,
@@ -166,6 +170,9 @@ fn report(imported: &Imported, json: bool) -> anyhow::Result<()> {
     println!("Blocked: {added}. Blocked before: {known}. Lines left out: {left_out}.");
     if *by_address > 0 {
         println!("By address, because their servers do not say who that is now: {by_address}.");
+    }
+    if *by_id > 0 {
+        println!("For exactly an id, because no actor could be found there: {by_id}.");
     }
     if followers + reactions + deliveries > 0 {
         println!(

@@ -40,8 +40,8 @@ pub enum Command {
     /// Take an import back
     ///
     /// What it made goes, if no other server has seen it, and may come in again; what was seen is withdrawn and answers
-    /// 410. What it changed becomes again what it was. Posts that a later import changed stay as they are. Broken off, it
-    /// goes on where it was when it is run again.
+    /// 410, and followers' servers are told, a few posts an hour. What it changed becomes again what it was. Posts that a
+    /// later import changed stay as they are. Broken off, it goes on where it was when it is run again.
     Undo {
         /// Its number, as `imports list` shows it
         #[arg(value_name = "N")]
@@ -187,6 +187,7 @@ fn report(undone: &Undone) {
         println!("  … and {} more", undone.counts.protected - named);
     }
     if all.withdrawn > 0 {
+        println!("Followers' servers, if there are any, are told of withdrawn posts over the next hours.");
         println!("`everpost post restore ID` lets the next import bring a withdrawn post back.");
     }
 }

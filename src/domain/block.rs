@@ -70,6 +70,8 @@ pub struct Blocked {
     pub reactions: u64,
     /// How many deliveries that waited it dropped.
     pub deliveries: u64,
+    /// Whether it is aimed at an id that no actor has who is known here: it holds for exactly this id, if it is one at all.
+    pub is_unknown: bool,
 }
 
 /// A block as it stands.

@@ -32,17 +32,39 @@ enum Column {
     Other,
 }
 
+/// Columns of lists that Mastodon writes of people who are not blocked, and which list that is.
+const OTHER_LISTS: [(&str, &str); 3] = [
+    ("show boosts", "accounts that are followed"),
+    ("notify on new posts", "accounts that are followed"),
+    ("hide notifications", "accounts that are muted"),
+];
+
 /// Most bytes of a list that are read: a million domains fit twice over.
 const MAX_LIST: u64 = 64 << 20;
 
 /// Read a list, whatever its kind: each line is a domain, the address of an account or the id of an actor. A header says what
-/// the other columns are; without one only the first counts.
-pub(super) fn read(list: impl Read) -> std::io::Result<impl Iterator<Item = Line>> {
+/// the other columns are; without one only the first counts. A header of another list is an error: whom somebody follows is
+/// nobody to be blocked.
+pub(super) fn read(list: impl Read) -> Result<impl Iterator<Item = Line>, String> {
     let mut bytes = Vec::new();
-    list.take(MAX_LIST).read_to_end(&mut bytes)?;
+    list.take(MAX_LIST).read_to_end(&mut bytes).map_err(|error| format!("the list cannot be read: {error}"))?;
     // Lines are counted by their feeds, and a carriage return before one would be counted as another line.
     let text = String::from_utf8_lossy(&bytes).replace("\r\n", "\n");
+    if let Some((column, list)) = other_list(&text) {
+        return Err(format!(
+            "this is a list of {list}, for it has a column {column:?}; nothing was blocked. \
+             Mastodon exports those that are blocked as blocked_accounts.csv and blocked_domains.csv"
+        ));
+    }
     Ok(lines(std::io::Cursor::new(text)))
+}
+
+/// The column by which a list is another one than of blocks, and which one.
+fn other_list(text: &str) -> Option<(&'static str, &'static str)> {
+    let first = text.trim_start_matches('\u{feff}').lines().find(|line| !line.trim().is_empty())?;
+    let cell = |cell: &str| cell.trim().trim_matches('"').trim_start_matches('#').to_lowercase().replace('_', " ");
+    let cells: Vec<String> = first.split([',', ';', '\t']).map(cell).collect();
+    OTHER_LISTS.into_iter().find(|(column, _)| cells.iter().any(|cell| cell == column))
 }
 
 fn lines(list: impl Read) -> impl Iterator<Item = Line> {
@@ -152,6 +174,18 @@ mod tests {
         let admin = "#domain,#severity,#reject_media,#reject_reports,#public_comment,#obfuscate\n\
             bad.example,suspend,true,true,\"Spam, and \"\"worse\"\"\",false\n";
         check(admin, &[(2, domain("bad.example", "Spam, and \"worse\""))]);
+    }
+
+    #[test]
+    fn a_list_of_whom_somebody_follows_or_mutes_is_refused_and_named() {
+        for (header, told) in [
+            ("Account address,Show boosts,Notify on new posts,Languages", "accounts that are followed"),
+            ("\u{feff}\"Account address\",\"Notify on new posts\"\r", "accounts that are followed"),
+            ("Account address,Hide notifications", "accounts that are muted"),
+        ] {
+            let refused = read(format!("{header}\nbo@far.example,true\n").as_bytes()).err().unwrap();
+            assert!(refused.contains(told), "{header}: {refused}");
+        }
     }
 
     #[test]

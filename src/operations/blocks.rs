@@ -6,9 +6,11 @@ use super::{App, Error};
 use crate::domain::account::Account;
 use crate::domain::block::{Block, BlockTarget, Blocked};
 use crate::domain::ids::AccountId;
+use crate::domain::remote::host_of;
 use crate::federation::fetch;
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream};
+use serde_json::Value;
 use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::sync::{Mutex, PoisonError};
@@ -36,6 +38,8 @@ pub struct Imported {
     pub known: u64,
     /// Blocks that hold by address, because nobody could say which actor that is.
     pub by_address: u64,
+    /// Blocks that hold for exactly an id, because no actor is known that has it.
+    pub by_id: u64,
     /// Followers and requests that were removed.
     pub followers: u64,
     /// Likes, boosts and emoji that were taken back.
@@ -50,7 +54,8 @@ pub struct Imported {
 
 /// Block what `target` names, for `account` or for the whole server; what it holds for in the end, and what came of it.
 ///
-/// An address is looked up first, because an actor may change it; where that fails the block holds by address.
+/// An address is looked up first, because an actor may change it; where that fails the block holds by address. So is a URL,
+/// for people copy the address of a page; where that fails the block holds for exactly this id.
 pub async fn add(
     app: &App,
     account: Option<&Account>,
@@ -58,6 +63,7 @@ pub async fn add(
     comment: &str,
     now: DateTime<Utc>,
 ) -> Result<(BlockTarget, Blocked), Error> {
+    refuse_own(app, &target).await?;
     let target = resolve(app, target, &Mutex::default(), now).await;
     refuse_own(app, &target).await?;
     let blocked = app.store.insert_block(account.map(|account| account.id), &target, comment, now).await?;
@@ -65,10 +71,22 @@ pub async fn add(
 }
 
 /// Take a block back; it holds no more from now on, and who was removed by it has to follow again.
-pub async fn remove(app: &App, account: Option<&Account>, target: &BlockTarget) -> Result<(), Error> {
+pub async fn remove(
+    app: &App,
+    account: Option<&Account>,
+    target: &BlockTarget,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
     let id = account.map(|account| account.id);
     if app.store.delete_block(id, target).await? {
         return Ok(());
+    }
+    // The address of a page that was looked up holds as the id of its actor too.
+    if let BlockTarget::Actor(_) = target {
+        let found = resolve(app, target.clone(), &Mutex::default(), now).await;
+        if found != *target && app.store.delete_block(id, &found).await? {
+            return Ok(());
+        }
     }
     // An address that was looked up holds as the id of its actor.
     if let BlockTarget::Address(address) = target {
@@ -96,8 +114,7 @@ pub async fn import(
 ) -> Result<Imported, Error> {
     let mut imported = Imported::default();
     let unreachable = Mutex::default();
-    let unreadable = |error: std::io::Error| Error::NothingReadable(format!("the list cannot be read: {error}"));
-    let lines = block_lists::read(source).map_err(unreadable)?.map(|line| {
+    let lines = block_lists::read(source).map_err(Error::NothingReadable)?.map(|line| {
         let unreachable = &unreachable;
         async move {
             match line.content {
@@ -120,7 +137,8 @@ pub async fn import(
             Err(reason) => Err(reason),
         };
         match done {
-            Ok(Blocked { is_new, followers, reactions, deliveries }) => {
+            Ok(Blocked { is_new, followers, reactions, deliveries, is_unknown }) => {
+                imported.by_id += u64::from(is_unknown);
                 *(if is_new { &mut imported.added } else { &mut imported.known }) += 1;
                 imported.followers += followers;
                 imported.reactions += reactions;
@@ -189,22 +207,24 @@ async fn with_addresses(app: &App, account: Option<AccountId>) -> Result<Vec<(Bl
     Ok(blocks.into_iter().map(address).collect())
 }
 
-/// The id of the actor behind an address, where its domain says who that is; else the address. A domain that cannot be
-/// reached is asked once for a whole list.
+/// The id of the actor behind an address or at a URL, where its host says who that is; else what was given. A host that
+/// cannot be reached is asked once for a whole list.
 async fn resolve(
     app: &App,
     target: BlockTarget,
     unreachable: &Mutex<HashSet<String>>,
     now: DateTime<Utc>,
 ) -> BlockTarget {
-    let BlockTarget::Address(address) = &target else { return target };
-    let domain = address.split_once('@').map_or(address.as_str(), |(_, domain)| domain).to_owned();
+    let host = match &target {
+        BlockTarget::Domain(_) => return target,
+        BlockTarget::Actor(uri) => host_of(uri).unwrap_or_default(),
+        BlockTarget::Address(address) => address.split_once('@').map_or(address.as_str(), |(_, host)| host).to_owned(),
+    };
     let known = || unreachable.lock().unwrap_or_else(PoisonError::into_inner);
-    if known().contains(&domain) {
+    if known().contains(&host) {
         return target;
     }
-    let Ok(sender) = app.server_sender().await else { return target };
-    match fetch::webfinger(&app.courier, &sender, address, now).await {
+    match look_up(app, &target, now).await {
         Ok(id) => {
             // What is kept of it is its address, for lists that are written.
             if let Err(error) = app.actors.resolve(&id, now).await {
@@ -212,13 +232,31 @@ async fn resolve(
             }
             BlockTarget::Actor(id)
         }
-        Err(error) => {
-            if matches!(error, fetch::Error::Later { .. }) {
-                known().insert(domain);
+        Err(is_unreachable) => {
+            if is_unreachable {
+                known().insert(host);
             }
             target
         }
     }
+}
+
+/// The id that the host of an address or of a URL gives for it; the error is whether that host cannot be reached.
+async fn look_up(app: &App, target: &BlockTarget, now: DateTime<Utc>) -> Result<String, bool> {
+    let sender = app.server_sender().await.map_err(|_| false)?;
+    let found = match target {
+        BlockTarget::Domain(_) => return Err(false),
+        BlockTarget::Address(address) => fetch::webfinger(&app.courier, &sender, address, now).await,
+        BlockTarget::Actor(uri) => {
+            // Who is known by this id need not be asked.
+            if let Ok(Some(known)) = app.store.find_remote_actor(uri).await {
+                return Ok(known.told.uri);
+            }
+            let actor = fetch::object(&app.courier, &sender, uri, now).await;
+            actor.map(|actor| actor.get("id").and_then(Value::as_str).unwrap_or(uri).to_owned())
+        }
+    };
+    found.map_err(|error| matches!(error, fetch::Error::Later { .. }))
 }
 
 /// A block of one of our own domains would keep the server from itself.

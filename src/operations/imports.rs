@@ -3,6 +3,7 @@
 //! Undoing takes back what an import did to posts. The account stays, and so do posts that were sealed away as private:
 //! nobody can see them, and the archive that holds them may be gone.
 
+use super::announcements::Announcer;
 use super::{App, Error};
 use crate::domain::ids::{ImportId, PostId};
 use crate::domain::imports::{Import, ImportState, UndoCounts};
@@ -34,8 +35,9 @@ pub async fn find(app: &App, id: ImportId) -> Result<Import, Error> {
 /// Undo an import.
 ///
 /// What it made and no other server has seen is deleted, and may come in again; what was seen is withdrawn, and stays
-/// withdrawn. What it wrote over becomes again what it was, unless a later import wrote over it too. Can be broken
-/// off at any moment: undoing it again does the rest. `progress` is called after each batch with the posts so far.
+/// withdrawn; followers are told of that, a few posts an hour. What it wrote over becomes again what it was, unless a
+/// later import wrote over it too. Can be broken off at any moment: undoing it again does the rest. `progress` is called
+/// after each batch with the posts so far.
 pub async fn undo(
     app: &App,
     id: ImportId,
@@ -52,9 +54,14 @@ pub async fn undo(
         counts: UndoCounts::default(),
         protected: Vec::new(),
     };
+    let account = undone.import.account;
+    let missing = || Error::NotFound(format!("the account of import {id} was deleted just now"));
+    let account = app.store.find_account_by_id(account).await?.ok_or_else(missing)?;
+    let announcer = Announcer::of(app, &account, now).await?;
+    let told = |post: PostId| announcer.delete_note(&account, post);
     let mut before = PostId(i64::MAX);
     while !undone.before {
-        let Some((step, next)) = app.store.undo_step(undone.import.account, id, before, now).await? else { break };
+        let Some((step, next)) = app.store.undo_step(account.id, id, before, Some(&told), now).await? else { break };
         before = next;
         undone.counts = undone.counts.and(step.counts);
         let room = NAMED.saturating_sub(undone.protected.len());

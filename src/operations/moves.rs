@@ -10,6 +10,24 @@ use crate::domain::remote::RemoteActor;
 use crate::federation::{actors, fetch};
 use chrono::{DateTime, Utc};
 
+/// A move that was taken back. Shown as where it had led to and who has heard of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakenBack {
+    /// Where the account had moved to.
+    pub target: String,
+    /// Servers that had been told of the Move, or were just being told.
+    pub gone: u64,
+    /// Servers that it was still to be sent to, and is not any more.
+    pub dropped: u64,
+}
+
+impl std::fmt::Display for TakenBack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let TakenBack { target, gone, dropped } = self;
+        write!(f, "{target} (servers that were told of the move: {gone}, that are not told any more: {dropped})")
+    }
+}
+
 /// Move an account to another actor: it says so, and its followers' servers are told. The actor that it moved to.
 ///
 /// They make their people follow there. It takes no follows from then on and announces nothing new, and all of it goes on
@@ -27,21 +45,26 @@ pub async fn move_to(app: &App, account: &Account, whom: &str, now: DateTime<Utc
     // Misskey goes by `movedTo` of the actor, Mastodon by the Move: the first has to stand when the second comes.
     let told = [announcer.update_actor(&moved), announcer.move_to(account, &target.uri)];
     match app.store.move_account(&moved, &told, now).await? {
-        true => Ok(target),
-        false => Err(Error::Refused(format!("{} was moved or deleted at the same moment", account.handle))),
+        Some(_) => Ok(target),
+        None => Err(meanwhile(account)),
     }
 }
 
-/// Take a move back: the account takes follows again. Who was taken along stays where they are, for nothing undoes that; and
-/// another move has to wait as if this one stood.
-pub async fn undo(app: &App, account: &Account, now: DateTime<Utc>) -> Result<String, Error> {
+/// Take a move back: the account takes follows again, and who was not told of it yet is not told any more.
+///
+/// Who was taken along stays where they are, for nothing undoes that; and another move has to wait as if this one stood.
+pub async fn undo(app: &App, account: &Account, now: DateTime<Utc>) -> Result<TakenBack, Error> {
     let Some(target) = &account.moved_to else {
         return Err(Error::Refused(format!("{} has not moved", account.handle)));
     };
     let back = Account { moved_to: None, ..account.clone() };
     let told = Announcer::of(app, account, now).await?.update_actor(&back);
-    app.store.move_account(&back, &[told], now).await?;
-    Ok(target.clone())
+    let recalled = app.store.move_account(&back, &[told], now).await?.ok_or_else(|| meanwhile(account))?;
+    Ok(TakenBack { target: target.clone(), gone: recalled.gone, dropped: recalled.dropped })
+}
+
+fn meanwhile(account: &Account) -> Error {
+    Error::Refused(format!("{} was moved or deleted at the same moment", account.handle))
 }
 
 /// Say that an actor is the same person, so that it can move here. With `unchecked` an id is taken as it is, for an actor

@@ -69,6 +69,15 @@ pub struct NewAccount {
     pub keys: Vec<KeyRow>,
 }
 
+/// What became of the word of a move that is taken back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recalled {
+    /// Deliveries of it that had gone, or were just being sent.
+    pub gone: u64,
+    /// Deliveries that waited, and are not sent any more.
+    pub dropped: u64,
+}
+
 impl Store {
     /// Make an account with its keys. `Conflict` when the handle is, or ever was, taken.
     pub async fn insert_account(&self, new: &NewAccount, now: DateTime<Utc>) -> Result<AccountId, Error> {
@@ -227,9 +236,14 @@ impl Store {
             .await
     }
 
-    /// Write where an account has moved to and when, and tell its followers each of these; whether it was the move's turn: not
-    /// where it has moved meanwhile, or is gone.
-    pub async fn move_account(&self, account: &Account, told: &[Outgoing], now: DateTime<Utc>) -> Result<bool, Error> {
+    /// Write where an account has moved to and when, and tell its followers each of these; `None` if it was not the move's
+    /// turn, for it has moved meanwhile, or is gone. Where it has not moved any more, no Move that waits is sent.
+    pub async fn move_account(
+        &self,
+        account: &Account,
+        told: &[Outgoing],
+        now: DateTime<Utc>,
+    ) -> Result<Option<Recalled>, Error> {
         let change = (accounts::moved_to.eq(&account.moved_to), accounts::moved_at.eq(account.last_move));
         let live = accounts::table.filter(accounts::id.eq(account.id.0).and(accounts::state.eq("live")));
         let turned = live.filter(accounts::moved_to.is_null().ne(account.moved_to.is_none()));
@@ -238,14 +252,18 @@ impl Store {
             .transaction(async |connection| {
                 lock_writing(connection, account.id).await?;
                 if diesel::update(turned).set(change).execute(connection).await? == 0 {
-                    return Ok(false);
+                    return Ok(None);
                 }
+                let recalled = match account.moved_to {
+                    Some(_) => Recalled::default(),
+                    None => recall(connection, account, now).await?,
+                };
                 for told in told {
                     announcements::announce(connection, account.id, told, now).await?;
                 }
                 touch(connection, account.id, now).await?;
                 changes::tell(connection).await?;
-                Ok(true)
+                Ok(Some(recalled))
             })
             .await
     }
@@ -279,10 +297,12 @@ impl Store {
                 diesel::delete(contexts::table.filter(contexts::account_id.eq(id.0))).execute(connection).await?;
                 diesel::delete(imports::table.filter(imports::account_id.eq(id.0))).execute(connection).await?;
                 super::private::erase(connection, id).await?;
-                // Whatever else waits is about what is no more.
+                // Whatever else waits is about what is no more. Who has not heard of new keys knows the earlier one alone.
+                let signed_by = keys::find_awaited(connection, id).await?;
                 diesel::delete(activities::table.filter(activities::account_id.eq(id.0))).execute(connection).await?;
                 if let Some(told) = told {
-                    announcements::announce(connection, id, told, now).await?;
+                    let activity = announcements::announce(connection, id, told, now).await?;
+                    keys::sign_with(connection, activity, signed_by.as_deref()).await?;
                 }
                 diesel::delete(followers::table.filter(followers::account_id.eq(id.0))).execute(connection).await?;
                 diesel::delete(blocks::table.filter(blocks::account_id.eq(id.0))).execute(connection).await?;
@@ -333,6 +353,24 @@ impl Store {
         };
         account(row, base_url, &files)
     }
+}
+
+/// Drop what waits of an account's Moves, and count what had gone of its last one.
+async fn recall(connection: &mut AsyncPgConnection, account: &Account, now: DateTime<Utc>) -> Result<Recalled, Error> {
+    use super::schema::{activities, deliveries};
+    let since = account.last_move.unwrap_or(DateTime::<Utc>::UNIX_EPOCH);
+    let own = || activities::table.filter(activities::account_id.eq(account.id.0).and(activities::kind.eq("Move")));
+    let waiting = deliveries::table
+        .filter(deliveries::activity_id.eq_any(own().select(activities::id)))
+        .filter(deliveries::state.eq("waiting").and(deliveries::leased_until.is_null()));
+    let (state, why) = (deliveries::state.eq("dropped"), deliveries::answer.eq("the move was taken back"));
+    let dropped = diesel::update(waiting).set((state, why, deliveries::settled_at.eq(now)));
+    let dropped = dropped.execute(connection).await?;
+    let last = own().filter(activities::created_at.ge(since)).select(activities::id);
+    let gone = deliveries::table.filter(deliveries::activity_id.eq_any(last));
+    let gone = gone.filter(deliveries::state.eq_any(vec!["delivered", "waiting"])).count();
+    let gone: i64 = gone.get_result(connection).await?;
+    Ok(Recalled { gone: u64::try_from(gone).unwrap_or(0), dropped: dropped as u64 })
 }
 
 /// An account as it stands inside a transaction.

@@ -76,8 +76,11 @@ impl Store {
                 let deliveries = drop_deliveries(connection, account, target, now).await?;
                 let followers = remove_followers(connection, account, target).await?;
                 let reactions = remove_reactions(connection, account, target, now).await?;
+                let known = diesel::select(exists(remote_actors::table.filter(remote_actors::uri.eq(text))));
+                let known: bool = known.get_result(connection).await?;
+                let is_unknown = matches!(target, BlockTarget::Actor(_)) && !known;
                 changes::tell(connection).await?;
-                Ok(Blocked { is_new, followers, reactions, deliveries })
+                Ok(Blocked { is_new, followers, reactions, deliveries, is_unknown })
             })
             .await
     }

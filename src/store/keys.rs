@@ -3,7 +3,7 @@
 use super::schema::{accounts, activities, deliveries, keys};
 use super::{Error, Store, accounts as accounts_rows, announcements, changes};
 use crate::domain::delivery::Outgoing;
-use crate::domain::ids::{AccountId, DomainId};
+use crate::domain::ids::{AccountId, ActivityId, DomainId};
 use chrono::{DateTime, Utc};
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
@@ -114,10 +114,8 @@ impl Store {
                 let retired = (keys::retired_at.eq(now), keys::shown.eq(shown));
                 diesel::update(own().filter(keys::retired_at.is_null())).set(retired).execute(connection).await?;
                 insert(connection, KeyOwner::Account(account), new, now).await?;
-                if let Some(activity) = announcements::announce(connection, account, told, now).await? {
-                    let activity = activities::table.find(activity.0);
-                    diesel::update(activity).set(activities::signed_by.eq(signed_by)).execute(connection).await?;
-                }
+                let activity = announcements::announce(connection, account, told, now).await?;
+                sign_with(connection, activity, Some(signed_by)).await?;
                 accounts_rows::touch(connection, account, now).await?;
                 changes::tell(connection).await
             })
@@ -160,6 +158,35 @@ impl Store {
             })
             .await
     }
+}
+
+/// Note which key signs an activity; without one it is the key in force.
+pub(super) async fn sign_with(
+    connection: &mut diesel_async::AsyncPgConnection,
+    activity: Option<ActivityId>,
+    signed_by: Option<&str>,
+) -> Result<(), Error> {
+    if let (Some(activity), Some(signed_by)) = (activity, signed_by) {
+        let activity = activities::table.find(activity.0);
+        diesel::update(activity).set(activities::signed_by.eq(signed_by)).execute(connection).await?;
+    }
+    Ok(())
+}
+
+/// The earlier key by which the first word of newer ones still waits to be signed: who has not had it knows that key.
+pub(super) async fn find_awaited(
+    connection: &mut diesel_async::AsyncPgConnection,
+    account: AccountId,
+) -> Result<Option<String>, Error> {
+    let waiting =
+        deliveries::table.filter(deliveries::activity_id.eq(activities::id)).filter(deliveries::state.eq("waiting"));
+    let first = activities::table
+        .filter(activities::account_id.eq(account.0).and(activities::signed_by.is_not_null()))
+        .filter(exists(waiting))
+        .order(activities::id)
+        .select(activities::signed_by);
+    let signed_by: Option<Option<String>> = first.first(connection).await.optional()?;
+    Ok(signed_by.flatten())
 }
 
 /// Let go of the keys of accounts that are gone, once nothing waits that is to be signed with them.

@@ -262,7 +262,10 @@ async fn the_server_actor_is_readable_unsigned_and_has_keys_and_collections_of_i
     let outbox = app.object("/actor/outbox").await;
     assert_eq!((&outbox["type"], &outbox["totalItems"]), (&json!("OrderedCollection"), &json!(0)));
     let inbox = app.request(reqwest::Method::POST, "/actor/inbox").send().await.unwrap();
-    assert_eq!(inbox.status(), 503);
+    assert_eq!(inbox.status(), 415, "it wants to know what comes");
+    let inbox = app.request(reqwest::Method::POST, "/actor/inbox").header("content-type", "application/activity+json");
+    let inbox = inbox.send().await.unwrap();
+    assert_eq!(inbox.status(), 401, "it takes what is signed");
 }
 
 #[tokio::test]

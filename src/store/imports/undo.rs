@@ -4,11 +4,12 @@
 //! broken off. Start with [`Store::undo_step`].
 
 use super::{revisions, undo_counts, undo_json};
+use crate::domain::delivery::Outgoing;
 use crate::domain::ids::{AccountId, ImportId, PostId};
 use crate::domain::imports::UndoCounts;
 use crate::store::schema::{imports, post_revisions, posts};
-use crate::store::{Error, Store, accounts, changes, posts as post_rows, threads};
-use chrono::{DateTime, Utc};
+use crate::store::{Error, Store, accounts, announcements, changes, posts as post_rows, threads};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
@@ -17,6 +18,14 @@ use std::collections::HashMap;
 
 /// Posts in a batch, which is one transaction.
 const BATCH: i64 = 500;
+/// Withdrawn posts of which followers are told at once; of as many more an hour later.
+const TOLD_AN_HOUR: u64 = 20;
+/// Hours over which they are told of all: what the queue finds to be due in more than two days is sent at once, for it takes
+/// that for a clock that ran ahead. Of very many posts more than these few are told in each hour.
+const HOURS: u64 = 47;
+
+/// Makes what followers are told of a post that is withdrawn.
+pub type OfWithdrawn<'a> = &'a (dyn Fn(PostId) -> Outgoing + Send + Sync);
 
 /// What a step came to.
 #[derive(Clone, Debug, Default)]
@@ -31,12 +40,13 @@ impl Store {
     /// Take back the next batch of an import; `None` once nothing is left, and the import is noted as undone.
     ///
     /// Called under the account's import lock. `before` is the number below which posts that it made are looked for: the
-    /// one that the step before gave, at first the greatest.
+    /// one that the step before gave, at first the greatest. Followers are told of what is withdrawn, by `told`.
     pub async fn undo_step(
         &self,
         account: AccountId,
         import: ImportId,
         before: PostId,
+        told: Option<OfWithdrawn<'_>>,
         now: DateTime<Utc>,
     ) -> Result<Option<(Step, PostId)>, Error> {
         let mut connection = self.connection().await?;
@@ -53,7 +63,10 @@ impl Store {
                         return Ok(None);
                     };
                     next = PostId(*last);
-                    take_back(connection, account, import, &made, now, &mut step).await?;
+                    let gone = take_back(connection, account, import, &made, now, &mut step).await?;
+                    if let Some(told) = told {
+                        tell_gone(connection, (account, import), &gone, told, now).await?;
+                    }
                 } else {
                     give_back(connection, account, import, &edited, now, &mut step).await?;
                 }
@@ -139,8 +152,8 @@ async fn give_back(
     Ok(())
 }
 
-/// Posts that it made go, or are withdrawn where another server has seen them. Those that a later import wrote over stay,
-/// as if that one had made them.
+/// Posts that it made go, or are withdrawn where another server has seen them: these are given. Those that a later import
+/// wrote over stay, as if that one had made them.
 async fn take_back(
     connection: &mut AsyncPgConnection,
     account: AccountId,
@@ -148,7 +161,7 @@ async fn take_back(
     made: &[Made],
     now: DateTime<Utc>,
     step: &mut Step,
-) -> Result<(), Error> {
+) -> Result<Vec<i64>, Error> {
     let ids: Vec<i64> = made.iter().map(|(id, _)| *id).collect();
     let later = find_later(connection, import, &ids).await?;
     forget_next(connection, &later).await?;
@@ -169,6 +182,27 @@ async fn take_back(
     step.counts.withdrawn += seen.len() as u64;
     step.counts.deleted += unseen.len() as u64;
     protect(&later, step);
+    Ok(seen)
+}
+
+/// Tell followers of withdrawn posts, a few an hour: all at once would look like an attack. Before the step is counted.
+async fn tell_gone(
+    connection: &mut AsyncPgConnection,
+    (account, import): (AccountId, ImportId),
+    gone: &[i64],
+    told: OfWithdrawn<'_>,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let before: Option<Value> = imports::table.find(import.0).select(imports::undo_counts).first(connection).await?;
+    let first = before.as_ref().map(undo_counts).unwrap_or_default().withdrawn;
+    for (number, id) in (first..).zip(gone) {
+        let hours = i64::try_from(number / TOLD_AN_HOUR % HOURS).unwrap_or(0);
+        let due = now + TimeDelta::hours(hours);
+        if announcements::announce(connection, account, &told(PostId(*id)), due).await?.is_none() {
+            // Nobody follows.
+            break;
+        }
+    }
     Ok(())
 }
 

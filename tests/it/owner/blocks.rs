@@ -75,6 +75,37 @@ async fn an_address_that_nobody_can_look_up_is_blocked_as_it_is() {
 }
 
 #[tokio::test]
+async fn the_address_of_a_page_blocks_the_actor_whose_page_it_is() {
+    let peer = super::moves::server();
+    let (mut program, store, _) = program().await;
+    program.set("EVERPOST_FEDERATION__ALLOW_ADDRESSES", "127.0.0.0/8,::1/128");
+    program.set("EVERPOST_FEDERATION__ALLOW_HTTP", &peer.authority());
+    let (page, id) = (peer.url("/@bo"), peer.url("/users/bo"));
+    assert_eq!(program.ok(&["block", "add", &page]), format!("Blocked {page} ({id}).\n"));
+    assert!(store.is_blocked(None, &id).await.unwrap());
+    assert_eq!(program.ok(&["block", "remove", &page]), format!("{page} is blocked no more.\n"));
+    assert!(!store.is_blocked(None, &id).await.unwrap());
+    let gone = peer.url("/users/gone");
+    let told = format!("Blocked {gone}. No actor could be found there, so the block holds for exactly this id.\n");
+    assert_eq!(program.ok(&["block", "add", &gone]), told);
+    assert!(store.is_blocked(None, &gone).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_list_of_whom_somebody_follows_or_mutes_blocks_nobody() {
+    let (program, ..) = program().await;
+    let following = "Account address,Show boosts,Notify on new posts,Languages\nbo@far.example,true,false,\n";
+    let muted = "Account address,Hide notifications\nbo@far.example,true\n";
+    for (text, told) in [(following, "accounts that are followed"), (muted, "accounts that are muted")] {
+        std::fs::write(program.scratch().join("list.csv"), text).unwrap();
+        let outcome = program.run(&["block", "import", "list.csv"]);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (2, ""), "{outcome:?}");
+        assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
+    }
+    assert_eq!(program.ok(&["block", "list"]), "Nothing is blocked.\n");
+}
+
+#[tokio::test]
 async fn a_block_of_one_account_leaves_the_others_alone() {
     let (program, store, ann) = followed().await;
     program.ok(&["account", "create", "ben"]);

@@ -5,7 +5,7 @@ use chrono::Utc;
 use everpost::domain::follower::FollowState::Accepted;
 use everpost::federation::proof;
 use everpost::federation::signature::PublicKey;
-use everpost::operations::keys;
+use everpost::operations::{accounts, keys};
 use serde_json::{Value, json};
 
 /// The keys that an actor shows: RSA, and Ed25519 in their order, by id.
@@ -82,6 +82,23 @@ async fn a_third_pair_lets_go_of_the_first_and_compromised_keys_are_shown_no_mor
     );
     assert_eq!(app.database.texts("SELECT signed_by FROM activities"), ["main-key-3"]);
     assert_eq!(app.database.number("SELECT count(*) FROM keys WHERE account_id IS NOT NULL"), 8);
+}
+
+#[tokio::test]
+async fn a_goodbye_is_signed_with_the_old_key_while_somebody_has_not_heard_of_the_new_one() {
+    for (heard, signed_by) in [(false, "Delete main-key"), (true, "Delete the one in force")] {
+        let archive = tempfile::tempdir().unwrap();
+        let app = seen(archive.path()).await;
+        let ann = app.account("ann").await;
+        follow(&app.app.store, &ann, "bo", "far.example", Accepted).await;
+        keys::rotate(&app.app, &ann, false, Utc::now()).await.unwrap();
+        if heard {
+            app.database.execute("UPDATE deliveries SET state = 'delivered', settled_at = now()");
+        }
+        accounts::delete(&app.app, &ann.handle, Utc::now()).await.unwrap();
+        let rows = "SELECT kind || ' ' || coalesce(signed_by, 'the one in force') FROM activities";
+        assert_eq!(app.database.texts(rows), [signed_by]);
+    }
 }
 
 #[tokio::test]

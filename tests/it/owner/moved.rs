@@ -51,6 +51,9 @@ async fn more_posts_than_a_page_holds_are_all_there_and_only_those_that_are_show
     assert_eq!(items.len(), 448);
     let origins: std::collections::HashSet<&str> = items.iter().map(|item| item["origin"].as_str().unwrap()).collect();
     assert_eq!(origins.len(), 448);
+    let whole = app.object("/users/ann/migration.json?all=true").await;
+    assert_eq!((&whole["type"], &whole["orderedItems"]), (&json!("OrderedCollection"), &json!(items)), "one file");
+    assert_eq!(whole["id"], format!("{}/users/ann/migration.json?all=true", app.base));
     let text = json!(items).to_string();
     assert!(!text.contains(&gone.to_string()) && !text.contains(&status_id(&moments[7]).to_string()));
     assert_eq!(app.get("/users/ann/migration.json?page=true&max_id=x").await.status, 400);
@@ -65,6 +68,9 @@ async fn people_read_old_and_new_addresses_on_a_page() {
     assert!(page.body.contains(&format!("href=\"https://origin.example/@ann/{id}\"")), "{}", page.body);
     assert!(page.body.contains(&format!("{}/@ann/{id}", app.base)));
     assert!(page.body.contains("/users/ann/migration.json"));
+    let whole = app.object("/users/ann/migration.json?all=true").await;
+    assert_eq!(whole["orderedItems"], json!([]), "its source does not state the id");
     assert_eq!(app.page("/@nobody/moved").await.status, 404);
+    assert_eq!(app.get("/users/nobody/migration.json?all=true").await.status, 404);
     assert_eq!(app.get("/users/nobody/migration.json").await.status, 404);
 }

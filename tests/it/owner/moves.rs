@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 const OURS: &str = "https://keep.example/users/ann";
 
 /// A server with an actor for each thing that can be wrong.
-fn server() -> Peer {
+pub fn server() -> Peer {
     Peer::start(|heard: &Heard| {
         let host = heard.header("host").to_owned();
         let base = format!("http://{host}");
@@ -98,13 +98,19 @@ async fn a_move_that_is_taken_back_lets_others_follow_again_and_the_next_one_wai
     program.ok(&["account", "move", "--to", &address]);
     let told = program.ok(&["account", "move", "--undo"]);
     let target = peer.url("/users/new");
-    assert_eq!(told, format!("@ann@keep.example takes follows again. Who followed it to {target} stays there.\n"));
+    let unheard = format!("{target} (servers that were told of the move: 0, that are not told any more: 1)");
+    assert_eq!(told, format!("@ann@keep.example takes follows again. Who followed it to {unheard} stays there.\n"));
+    let moves = queue(program.database()).into_iter().filter(|(kind, ..)| kind == "Move");
+    assert_eq!(moves.map(|(_, _, state, _)| state).collect::<Vec<_>>(), ["dropped"], "it has not left and stays");
     assert_eq!(shown(&program)["moved_to"], Value::Null);
     let (kind, _, _, body) = queue(program.database()).pop().unwrap();
     assert_eq!((kind.as_str(), body["object"].get("movedTo")), ("Update", None));
     refused(&program, &["account", "move", "--to", &address], "ann moved less than 30 days ago: it may move again on ");
     program.database().execute("UPDATE accounts SET moved_at = now() - interval '30 days 1 minute'");
     program.ok(&["account", "move", "--to", &address]);
+    program.database().execute("UPDATE deliveries SET state = 'delivered', settled_at = now() WHERE state = 'waiting'");
+    let told = program.ok(&["account", "move", "--undo"]);
+    assert!(told.contains("(servers that were told of the move: 1, that are not told any more: 0)"), "{told}");
 }
 
 #[tokio::test]
@@ -144,8 +150,8 @@ async fn after_a_move_all_is_served_edits_are_kept_quiet_and_what_goes_is_still_
     follow(&app.app.store, &ann, "bo", "far.example", Accepted).await;
     let target = "https://new.example/users/ann".to_owned();
     let moved = Account { moved_to: Some(target.clone()), last_move: Some(Utc::now()), ..ann.clone() };
-    assert!(app.app.store.move_account(&moved, &[], Utc::now()).await.unwrap());
-    assert!(!app.app.store.move_account(&moved, &[], Utc::now()).await.unwrap(), "only one of two at once");
+    assert!(app.app.store.move_account(&moved, &[], Utc::now()).await.unwrap().is_some());
+    assert!(app.app.store.move_account(&moved, &[], Utc::now()).await.unwrap().is_none(), "only one of two at once");
     let actor = app.object("/users/ann").await;
     assert_eq!(actor["movedTo"], target);
     assert_eq!(actor["@context"][4]["movedTo"]["@id"], "as:movedTo");

@@ -2,9 +2,11 @@
 
 use super::{ONE, THREE, TWO, answer, edited, import, import_at, post, stands, undo, words};
 use crate::activitypub::account;
+use crate::owner::{follow, queue};
 use crate::support::{TestApp, status_id};
 use chrono::{DateTime, Utc};
 use everpost::domain::account::Handle;
+use everpost::domain::follower::FollowState::Accepted;
 use everpost::domain::ids::PostId;
 use everpost::domain::post::{Kept, NewPost};
 use everpost::operations::{accounts, imports, posts};
@@ -36,6 +38,7 @@ async fn what_was_seen_is_withdrawn_and_stays_away_and_the_rest_may_come_again()
     assert_eq!(app.object("/users/ann/outbox").await["totalItems"], 0);
     let left = "SELECT count(*) FROM post_sources s JOIN posts p ON p.id = s.post_id";
     assert_eq!(app.database.number(left), 0);
+    assert_eq!(queue(&app.database), [], "nobody follows");
 
     let (_, kept) = import_at(&app, &both, Utc::now()).await;
     let [Kept::Refused(reason), Kept::Created(_)] = kept.as_slice() else { panic!("{kept:?}") };
@@ -45,6 +48,26 @@ async fn what_was_seen_is_withdrawn_and_stays_away_and_the_rest_may_come_again()
     posts::restore(&app.app, &ann, PostId(status_id(ONE))).await.unwrap();
     import(&app, &both).await;
     assert_eq!(app.get(&note(ONE)).await.status, 200, "its owner can have it back");
+}
+
+#[tokio::test]
+async fn followers_are_told_of_seen_posts_that_are_withdrawn_a_few_an_hour_and_of_no_others() {
+    let app = app().await;
+    let many: Vec<NewPost> = (0..45).map(|n| post(&format!("2024-02-01T10:{n:02}:00Z"))).collect();
+    let seen = import(&app, &many).await;
+    assert_eq!(app.walk_outbox("ann").await.len(), 45);
+    let unseen = import(&app, &[post(ONE)]).await;
+    follow(&app.app.store, &app.account("ann").await, "bo", "far.example", Accepted).await;
+    assert_eq!((undo(&app, unseen).await.counts.deleted, queue(&app.database)), (1, Vec::new()));
+    assert_eq!(undo(&app, seen).await.counts.withdrawn, 45);
+    let told = queue(&app.database);
+    let notes: std::collections::HashSet<&str> =
+        told.iter().map(|(_, _, _, body)| body["object"]["id"].as_str().unwrap()).collect();
+    assert_eq!((told.len(), notes.len()), (45, 45));
+    assert!(told.iter().all(|(kind, _, state, _)| kind == "Delete" && state == "waiting"));
+    let hours = "SELECT count(*) || ' after ' || hours FROM (SELECT extract(epoch FROM due_at - \
+        (SELECT min(due_at) FROM deliveries))::int / 3600 AS hours FROM deliveries) AS d GROUP BY hours ORDER BY hours";
+    assert_eq!(app.database.texts(hours), ["20 after 0", "20 after 1", "5 after 2"]);
 }
 
 #[tokio::test]

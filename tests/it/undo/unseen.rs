@@ -265,8 +265,8 @@ async fn undoing_goes_on_where_it_was_broken_off() {
     let id = import(&app, &second).await;
     let ann = app.account("ann").await;
     // What two transactions do before the process is killed.
-    let (_, before) = app.app.store.undo_step(ann.id, id, PostId(i64::MAX), Utc::now()).await.unwrap().unwrap();
-    app.app.store.undo_step(ann.id, id, before, Utc::now()).await.unwrap().unwrap();
+    let (_, before) = app.app.store.undo_step(ann.id, id, PostId(i64::MAX), None, Utc::now()).await.unwrap().unwrap();
+    app.app.store.undo_step(ann.id, id, before, None, Utc::now()).await.unwrap().unwrap();
     let half = imports::find(&app.app, id).await.unwrap();
     assert_eq!((half.state(), half.undoing), (ImportState::HalfUndone, Some(counts(500, 0, 100, 0))));
     let undone = undo(&app, id).await;

@@ -17,8 +17,10 @@ use serde_json::{Value, json};
 /// JSON-LD forbids and Fedify answers with 400, and signatures are over something else.
 const OF_DOCUMENTS: [&str; 3] = ["@context", "proof", "signature"];
 
-/// The answer to a Follow that was accepted: the Follow as it came, but for its context and signatures, stands inside, and
-/// it goes to the follower's own inbox. `id` is what tells it from every other Accept of this account.
+/// The answer to a Follow that was accepted, for the follower's own inbox.
+///
+/// The Follow as it came, but for its context and signatures, stands inside. `id` is what tells it from every other Accept
+/// of this account.
 pub fn accept(account: &Account, follow_json: &str, follower: &RemoteActor, id: &str) -> Outgoing {
     answer("Accept", "accepts", account, follow_json, follower, id)
 }

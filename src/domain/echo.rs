@@ -42,13 +42,26 @@ pub struct Echo {
     pub changed: Option<DateTime<Utc>>,
 }
 
+/// Who wrote a reply, as far as that is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplyAuthor {
+    /// Their id.
+    pub uri: String,
+    /// `user@domain`.
+    pub handle: Option<String>,
+    /// The display name as plain text; may be empty.
+    pub name: String,
+    /// Their page.
+    pub page: Option<String>,
+}
+
 /// A reply of somebody on another server, for everyone to read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reply {
     /// The post of ours that it stands below.
     pub post: PostId,
     /// Who wrote it.
-    pub author: KnownActor,
+    pub author: ReplyAuthor,
     /// Its id.
     pub uri: String,
     /// The id of what it answers.
@@ -74,6 +87,8 @@ impl Reply {
     pub const DEEPEST: u16 = 50;
     /// Replies below a post that are kept.
     pub const MOST: i64 = 1000;
+    /// Replies of one actor below a post that are kept.
+    pub const MOST_OF_ONE: i64 = 50;
     /// Longest text that is kept, in bytes of HTML.
     pub const LONGEST: usize = 64 * 1024;
 

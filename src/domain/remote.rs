@@ -10,11 +10,12 @@ pub struct RemoteActor {
     pub uri: String,
     /// Person, Service, Group, Organization or Application.
     pub kind: String,
-    /// `user@domain` as it is shown. Nobody verified it by WebFinger.
+    /// `user@domain` as it is shown; the domain is the host of its id. Nobody verified it by WebFinger, so a domain that only
+    /// the actor names is not shown.
     pub handle: Option<String>,
-    /// The display name as plain text; may be empty.
+    /// The display name as plain text, without what turns the direction of writing; may be empty.
     pub name: String,
-    /// Its page.
+    /// Its page, on its own host.
     pub page: Option<String>,
     /// Where what is for it alone is sent.
     pub inbox: String,

@@ -1,7 +1,7 @@
 //! Actors of other servers and their keys: from memory, from the store, else from their own host.
 //!
 //! What a stranger can make us fetch is bounded: one fetch of an actor at a time and one in five minutes, few at once for
-//! a host and altogether. Must never decide what an actor may do. Start with [`Actors::by_key`].
+//! a host and altogether, none for long. Must never decide what an actor may do. Start with [`Actors::by_key`].
 
 use super::courier::{Courier, Sender};
 use super::fetch;
@@ -15,15 +15,24 @@ use serde_json::Value;
 use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 
 /// How old what is stored of an actor may be when something is decided by it.
 const FRESH: Duration = Duration::hours(24);
 /// How long an actor is not asked again, whether it could be had or not.
 const PAUSE: Duration = Duration::minutes(5);
 /// Fetches that are under way at the same time.
-const AT_ONCE: usize = 8;
-/// The same for one host.
-const AT_ONCE_FROM_HOST: usize = 4;
+const AT_ONCE: usize = 64;
+/// The same for one host: few, so that it takes many slow hosts to hold up all others.
+const AT_ONCE_FROM_HOST: usize = 2;
+/// Longest wait for a place among them.
+const PLACE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
+/// Longest time for all that one key or actor needs while somebody waits for our answer.
+const SOON: std::time::Duration = std::time::Duration::from_secs(8);
+/// The same while nobody does.
+const EVER: std::time::Duration = std::time::Duration::from_secs(60);
+/// What is said to whoever finds no place.
+const BUSY: &str = "too many actors are being fetched";
 /// Keys, actors and hosts that are kept in mind.
 const KEPT: u64 = 10_000;
 /// How long a key is kept in memory: another process may hear meanwhile that it was replaced.
@@ -46,6 +55,13 @@ pub enum Error {
     /// The database, or a key of our own.
     #[error("{0}")]
     Inner(Arc<store::Error>),
+}
+
+impl Error {
+    /// Whether it is we who are busy, and not the host that was to be asked.
+    pub fn is_ours(&self) -> bool {
+        matches!(self, Error::Later(why) if why.starts_with(BUSY))
+    }
 }
 
 impl From<store::Error> for Error {
@@ -130,12 +146,34 @@ impl Actors {
 
     /// An actor fetched anew and kept; within five minutes after that, as stored, or the error that it was.
     pub async fn refresh(&self, uri: &str, now: DateTime<Utc>) -> Result<KnownActor, Error> {
+        self.renew(uri, now, Instant::now() + EVER).await
+    }
+
+    /// The same while somebody waits for our answer: within eight seconds or not at all.
+    pub async fn refresh_soon(&self, uri: &str, now: DateTime<Utc>) -> Result<KnownActor, Error> {
+        self.renew(uri, now, Instant::now() + SOON).await
+    }
+
+    /// Whether asking for an actor or a key at this URL would make a fetch: nobody asked for it within five minutes.
+    pub async fn would_ask(&self, url: &str, now: DateTime<Utc>) -> Result<bool, Error> {
+        match self.remembered(url, now) {
+            // A key that stands alone leads to its owner, who is asked next.
+            Some(Ok(owner)) if owner != url => match self.remembered(&owner, now) {
+                Some(_) => Ok(false),
+                None => Ok(!self.is_fresh(&owner, now).await?),
+            },
+            Some(_) => Ok(false),
+            None => Ok(!self.is_fresh(url, now).await?),
+        }
+    }
+
+    async fn renew(&self, uri: &str, now: DateTime<Utc>, until: Instant) -> Result<KnownActor, Error> {
         let asking = async {
             let sender = self.0.senders.server().await?;
             let value = fetch::object(&self.0.courier, &sender, uri, now).await?;
             self.keep(&value, &sender, now).await
         };
-        let uri = self.once(uri, now, asking).await?;
+        let uri = self.once(uri, now, until, asking).await?;
         let known = self.0.store.find_remote_actor(&uri).await?;
         known.ok_or_else(|| Error::Later(format!("{uri} was deleted just now")))
     }
@@ -143,7 +181,7 @@ impl Actors {
     /// The key that a signature names, and whose it is.
     ///
     /// `key_document` is `key_id` without its fragment. A key that is known is given however old it is: when a signature
-    /// is not made by it, [`Actors::refresh`] its owner and ask again.
+    /// is not made by it, [`Actors::refresh_soon`] its owner and ask again. Takes eight seconds at most.
     pub async fn by_key(
         &self,
         key_document: &str,
@@ -153,8 +191,9 @@ impl Actors {
         if let Some(found) = self.known_key(key_document, key_id).await? {
             return Ok(found);
         }
-        let owner = self.once(key_document, now, self.owner(key_document, key_id, now)).await?;
-        let actor = self.refresh(&owner, now).await?;
+        let until = Instant::now() + SOON;
+        let owner = self.once(key_document, now, until, self.owner(key_document, key_id, now)).await?;
+        let actor = self.renew(&owner, now, until).await?;
         let none = || Error::Unknown(format!("{owner} does not have the key {key_id}"));
         self.pick(actor, key_id).ok_or_else(none)
     }
@@ -219,36 +258,54 @@ impl Actors {
         Ok(actor.uri)
     }
 
-    /// Ask for something at a URL, unless that is being done or was done within five minutes; the id of the actor that
-    /// it led to.
+    /// What came of asking at a URL within five minutes.
+    fn remembered(&self, url: &str, now: DateTime<Utc>) -> Option<Result<String, Error>> {
+        self.0.asked.get(url).filter(|(at, _)| *at > now - PAUSE).map(|(_, found)| found)
+    }
+
+    /// Whether an actor was fetched within five minutes: another process may have asked.
+    async fn is_fresh(&self, url: &str, now: DateTime<Utc>) -> Result<bool, Error> {
+        Ok(self.0.store.find_remote_actor(url).await?.is_some_and(|known| known.fetched > now - PAUSE))
+    }
+
+    /// Ask for something at a URL until then, unless that is being done or was done within five minutes; the id of the
+    /// actor that it led to. What takes too long is remembered too.
     async fn once(
         &self,
         url: &str,
         now: DateTime<Utc>,
+        until: Instant,
         asking: impl Future<Output = Result<String, Error>>,
     ) -> Result<String, Error> {
+        let slow = || Err(Error::Later(format!("{url} takes too long")));
         let lock = self.0.locks.get_with_by_ref(url, Arc::default);
-        let _held = lock.lock().await;
-        if let Some((_, found)) = self.0.asked.get(url).filter(|(at, _)| *at > now - PAUSE) {
+        let Ok(_held) = timeout_at(until, lock.lock()).await else { return slow() };
+        if let Some(found) = self.remembered(url, now) {
             return found;
         }
-        // Another process may have asked.
-        if self.0.store.find_remote_actor(url).await?.is_some_and(|known| known.fetched > now - PAUSE) {
+        if self.is_fresh(url, now).await? {
             return Ok(url.to_owned());
         }
-        let _places = self.places(url)?;
-        let found = asking.await;
+        let _places = self.places(url, until.min(Instant::now() + PLACE_TIMEOUT)).await?;
+        let found = timeout_at(until, asking).await.unwrap_or_else(|_| slow());
         if !matches!(found, Err(Error::Inner(_))) {
             self.0.asked.insert(url.to_owned(), (now, found.clone()));
         }
         found
     }
 
-    /// A place among the fetches that are under way; the error, which nobody remembers, if there is none.
-    fn places(&self, url: &str) -> Result<[OwnedSemaphorePermit; 2], Error> {
+    /// A place among the fetches that are under way; the error, which nobody remembers, if there is none until then.
+    ///
+    /// That of the host comes first: who waits for a slow host takes no place from others.
+    async fn places(&self, url: &str, until: Instant) -> Result<[OwnedSemaphorePermit; 2], Error> {
         let host = host_of(url).ok_or_else(|| Error::Unknown(format!("{url} is not a URL")))?;
-        let busy = |_| Error::Later(format!("too many actors are being fetched; {host} has to wait"));
+        let busy = || Error::Later(format!("{BUSY}; {host} has to wait"));
         let of_host = self.0.hosts.get_with_by_ref(&host, || Arc::new(Semaphore::new(AT_ONCE_FROM_HOST)));
-        Ok([of_host.try_acquire_owned().map_err(busy)?, self.0.at_once.clone().try_acquire_owned().map_err(busy)?])
+        let waiting = async {
+            let of_host = of_host.acquire_owned().await.map_err(|_| busy())?;
+            let of_all = self.0.at_once.clone().acquire_owned().await.map_err(|_| busy())?;
+            Ok([of_host, of_all])
+        };
+        timeout_at(until, waiting).await.unwrap_or_else(|_| Err(busy()))
     }
 }

@@ -17,6 +17,8 @@ const ACTIVITY_JSON: &str = "application/activity+json";
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 /// Hosts of which a scheme is kept in mind.
 const HOSTS: u64 = 10_000;
+/// Longest time for a delivery, both schemes included.
+const POST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Most redirects that are followed: as many as Mastodon follows.
 const REDIRECTS: usize = 3;
 
@@ -86,8 +88,12 @@ impl Courier {
     }
 
     /// POST an activity. Answers of every status are answers, redirects too.
+    ///
+    /// Takes 60 seconds at most, also where the host is asked by both schemes.
     pub async fn post(&self, sender: &Sender, url: &str, body: &[u8], now: DateTime<Utc>) -> Result<Answer, Error> {
-        self.knock(sender, "POST", url, &[("content-type", ACTIVITY_JSON)], Some(body), now).await
+        let headers = [("content-type", ACTIVITY_JSON)];
+        let knocking = self.knock(sender, "POST", url, &headers, Some(body), now);
+        tokio::time::timeout(POST_TIMEOUT, knocking).await.unwrap_or(Err(Error::Timeout))
     }
 
     /// Ask by the scheme that the host is known to take, and once more by the other one if it answers 400 or 401.

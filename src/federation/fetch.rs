@@ -129,6 +129,9 @@ async fn ask_webfinger(
     let url = format!("{scheme}://{domain}/.well-known/webfinger?resource=acct:{resource}");
     let answer = courier.get(sender, &url, ACCEPT_JRD, now).await.map_err(|error| unanswered(&url, error))?;
     let answer = accepted(&url, answer)?;
+    if !is_jrd(&answer.header("content-type")) {
+        return Err(wrong(&url, "its content type is not that of WebFinger"));
+    }
     let said = remote::webfinger(&json(&url, &answer)?);
     said.ok_or_else(|| wrong(acct, "its domain names no actor of ActivityPub"))
 }
@@ -175,6 +178,12 @@ fn is_activitypub(content_type: &str) -> bool {
     }
 }
 
+/// Whether a content type is WebFinger's, or that of any JSON, which many servers give for it.
+fn is_jrd(content_type: &str) -> bool {
+    let kind = content_type.split(';').next().unwrap_or_default().trim();
+    ["application/jrd+json", "application/json"].iter().any(|known| kind.eq_ignore_ascii_case(known))
+}
+
 fn json(url: &str, answer: &Answer) -> Result<Value, Error> {
     let value: Option<Value> = serde_json::from_slice(&answer.body).ok();
     value.filter(Value::is_object).ok_or_else(|| wrong(url, "it is no JSON object"))
@@ -187,6 +196,16 @@ fn wrong(url: &str, cause: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_handle_is_told_as_json_and_as_nothing_else() {
+        for good in ["application/jrd+json", "Application/JSON; charset=utf-8"] {
+            assert!(is_jrd(good), "{good}");
+        }
+        for bad in ["", "text/plain", "text/html", "application/activity+json", "application/jsonp"] {
+            assert!(!is_jrd(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn only_the_types_of_activitypub_are_taken() {

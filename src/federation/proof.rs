@@ -26,6 +26,7 @@ const LONGEST_METHOD: usize = 2048;
 #[derive(Clone, Debug)]
 pub struct Proof {
     verification_method: String,
+    created: Option<DateTime<Utc>>,
     signature: Vec<u8>,
     /// What may have been signed: more than one where writers differ.
     hashes: Vec<Vec<u8>>,
@@ -103,6 +104,17 @@ impl Proof {
         &self.verification_method
     }
 
+    /// When it says that it was made. How old it may be depends on where it is met: what stands somewhere may be old, what
+    /// is passed on may not.
+    pub fn created(&self) -> Option<DateTime<Utc>> {
+        self.created
+    }
+
+    /// What tells it from every other proof, whoever passes it on: a hash of its value.
+    pub fn seal(&self) -> [u8; 32] {
+        sha256(&self.signature)
+    }
+
     /// Whether this key made it.
     pub fn verify(&self, key: &PublicKey) -> Result<(), Error> {
         if key.kind() != Kind::Ed25519 {
@@ -128,7 +140,11 @@ fn judge(document: &Map<String, Value>, proof: &Value, now: DateTime<Utc>) -> Re
     }
     let method = text("verificationMethod").filter(|method| (1..=LONGEST_METHOD).contains(&method.len()));
     let method = method.ok_or_else(|| malformed("the proof names no key"))?;
-    time(proof, "created")?;
+    // It is looked up, and the database has no room for every character.
+    if method.contains(char::is_control) || url::Url::parse(method).is_err() {
+        return Err(malformed("the proof's key is not named by a URL"));
+    }
+    let created = time(proof, "created")?;
     if time(proof, "expires")?.is_some_and(|end| end < now) {
         return Err(Error::Outdated("the proof says that it has ended"));
     }
@@ -138,7 +154,7 @@ fn judge(document: &Map<String, Value>, proof: &Value, now: DateTime<Utc>) -> Re
         return Err(malformed("the proof's value is not 64 bytes in base58btc"));
     };
     let (method, hashes) = (method.to_owned(), hashes(document, proof)?);
-    Ok(Proof { verification_method: method, signature, hashes })
+    Ok(Proof { verification_method: method, created, signature, hashes })
 }
 
 /// What was signed: the hash of the proof's own settings, and that of the object.
@@ -330,6 +346,8 @@ mod tests {
             ("previousProof", json!("urn:x"), true),
             ("verificationMethod", json!(""), false),
             ("verificationMethod", json!({"id": "x"}), false),
+            ("verificationMethod", json!("ed25519-key"), false),
+            ("verificationMethod", json!("https://server.example/users/alice\u{0}#key"), false),
             ("proofValue", json!("z"), false),
             ("proofValue", json!("u42ff"), false),
             ("proofValue", json!("z".repeat(9999)), false),
@@ -347,6 +365,18 @@ mod tests {
         let mut ended = activity();
         ended["proof"]["expires"] = json!("2023-02-24T23:36:37Z");
         assert!(matches!(read(&ended, then()), Err(Error::Outdated(_))));
+    }
+
+    #[test]
+    fn a_proof_says_when_it_was_made_and_is_told_from_every_other() {
+        let (one, mut other) = (read(&activity(), then()).unwrap().unwrap(), activity());
+        assert_eq!(one.created(), Some(then()));
+        other["name"] = json!("another");
+        add(&mut other, "https://server.example/users/alice#ed25519-key", &private(), then()).unwrap();
+        assert_ne!(read(&other, then()).unwrap().unwrap().seal(), one.seal());
+        let mut timeless = activity();
+        timeless["proof"].as_object_mut().unwrap().remove("created");
+        assert_eq!(read(&timeless, then()).unwrap().unwrap().created(), None);
     }
 
     #[test]

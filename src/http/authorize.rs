@@ -5,20 +5,20 @@
 
 use super::error::Error;
 use super::extract::{self, Here, wants_activitypub};
+use super::limits::{self, Limits};
 use super::respond::Keep;
-use super::{Data, Settings};
+use super::{Data, Settings, inbox};
 use crate::domain::account::Handle;
 use crate::domain::ids::AccountId;
 use crate::federation::signature::{self, Claim, Head};
+use crate::operations::receive::authenticate::{self, MOST_CLAIMS, MayFetch};
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpRequest, ResponseError, web};
 use chrono::{DateTime, Utc};
-
-/// Signatures of one request that are looked at: each may cost a fetch.
-const CLAIMS: usize = 2;
 
 /// Around a resource that is ActivityPub whatever the request says.
 pub async fn objects(
@@ -77,33 +77,40 @@ async fn judge(data: &Data, here: &Here, request: &HttpRequest, now: DateTime<Ut
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
     let head = Head { method: request.method().as_str(), scheme, authority: &authority, target, headers };
+    let limits = request.app_data::<web::Data<Limits>>().ok_or_else(Error::internal)?;
+    let address = limits::address(request);
+    limits.request(address).map_err(Error::too_many)?;
+    let may_fetch = |host: &str| limits.may_fetch(address, host);
     let mut refused = Error::from(signature::Error::Missing);
-    for claim in signature::read(&head, now)?.iter().take(CLAIMS) {
-        match proven(data, account, claim, now).await {
+    for claim in signature::read(&head, now)?.iter().take(MOST_CLAIMS) {
+        match proven(data, here, account, claim, &may_fetch, now).await {
             Ok(()) => return Ok(()),
             Err(error) => refused = error,
         }
+    }
+    if refused.status == StatusCode::UNAUTHORIZED {
+        limits.worthless(address);
     }
     Err(refused)
 }
 
 /// Whether a claim is proven and of somebody who is not blocked. Nothing is fetched from a host that is.
-async fn proven(data: &Data, account: Option<AccountId>, claim: &Claim, now: DateTime<Utc>) -> Result<(), Error> {
+async fn proven(
+    data: &Data,
+    here: &Here,
+    account: Option<AccountId>,
+    claim: &Claim,
+    may_fetch: MayFetch<'_>,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
     let blocked = || Error::forbidden("What is here is not for your server.");
+    authenticate::check(claim, &here.base_url).map_err(|refusal| inbox::refused(&refusal))?;
     if data.store.is_blocked(account, claim.key_id()).await? {
         return Err(blocked());
     }
     let bound = claim.bind(b"")?;
-    let (mut actor, key) = data.actors.by_key(claim.key_document(), claim.key_id(), now).await?;
-    match bound.verify(&key) {
-        Err(error) if error.may_be_an_old_key() => {
-            data.actors.refresh(&actor.told.uri, now).await?;
-            let (renewed, key) = data.actors.by_key(claim.key_document(), claim.key_id(), now).await?;
-            actor = renewed;
-            bound.verify(&key)?;
-        }
-        other => other?,
-    }
+    let judged = authenticate::signer(data, claim, &bound, None, may_fetch, now).await?;
+    let actor = judged.map_err(|refusal| inbox::refused(&refusal))?;
     match data.store.is_blocked(account, &actor.told.uri).await? {
         true => Err(blocked()),
         false => Ok(()),

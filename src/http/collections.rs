@@ -9,7 +9,6 @@ use crate::activitystreams::context;
 use crate::activitystreams::render;
 use crate::activitystreams::vocabulary::Collection;
 use crate::domain::account::Account;
-use crate::domain::echo::Reply;
 use crate::domain::follower::FollowState;
 use crate::domain::ids::{ContextId, PostId};
 use crate::domain::post::{Entry, Post};
@@ -348,9 +347,9 @@ pub(super) async fn below(
     let ours = |ids: &[PostId]| ids.iter().map(|id| urls.note(*id)).collect::<Vec<String>>();
     let (mut direct, mut further) = (ours(&below.direct), ours(&below.further));
     if post.echo.replies > 0 {
-        for reply in data.store.list_replies(&[post.id], Reply::MOST).await? {
-            let part = if reply.is_direct() { &mut direct } else { &mut further };
-            part.push(reply.uri);
+        for (uri, depth) in data.store.list_reply_ids(post.id).await? {
+            let part = if depth == 1 { &mut direct } else { &mut further };
+            part.push(uri);
         }
     }
     Ok(BelowPost { direct, further })

@@ -22,7 +22,7 @@ pub struct ReplyView {
 impl ReplyView {
     /// A reply, with links to its own server alone.
     pub fn new(reply: &Reply) -> ReplyView {
-        let author = &reply.author.told;
+        let author = &reply.author;
         let host = || crate::domain::remote::host_of(&author.uri).unwrap_or_default();
         let handle = author.handle.as_ref().map_or_else(host, |handle| format!("@{handle}"));
         let pages = [author.page.as_deref(), Some(author.uri.as_str())];

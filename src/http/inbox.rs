@@ -5,7 +5,7 @@
 
 use super::error::Error;
 use super::extract::{self, Here};
-use super::limits::{self, Limits};
+use super::limits::{self, Limits, Room};
 use super::{Data, requests};
 use crate::domain::account::{AccountState, Handle};
 use crate::domain::remote::host_of;
@@ -25,6 +25,8 @@ const MAX_BODY: usize = 1 << 20;
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Seconds after which somebody may try again whose key could not be had.
 const RETRY_AFTER: u32 = 60;
+/// Seconds after which there may be room again for a body.
+const ROOM_AFTER: u32 = 30;
 /// Content types of ActivityPub.
 const TYPES: [&str; 2] = ["application/activity+json", "application/ld+json"];
 
@@ -105,12 +107,14 @@ async fn judge(
         error
     };
     let claims = signature::read(&head, now).map_err(|error| worthless(refused(&Refusal::Unproven(error))))?;
-    let body = read(request, payload).await?;
+    // The room is given back when all is done about the body.
+    let (body, _room) = read(request, payload, limits.room()).await?;
     let may_fetch = |host: &str| limits.may_fetch(address, host);
     let message = match authenticate(data, &here.base_url, &claims, &body, &may_fetch, now).await? {
         Ok(Sent::By(message)) => message,
         Ok(Sent::Gone) => return Ok("Delete".to_owned()),
-        Err(refusal @ (Refusal::Crowded | Refusal::Later(_))) => return Err(refused(&refusal)),
+        Err(refusal @ Refusal::Crowded) => return Err(refused(&refusal)),
+        // That includes a host that lets us wait: each such request costs us seconds.
         Err(refusal) => return Err(worthless(refused(&refusal))),
     };
     let host = host_of(&message.actor.told.uri).unwrap_or_default();
@@ -129,7 +133,8 @@ async fn judge(
     }
 }
 
-fn refused(refusal: &Refusal) -> Error {
+/// A refusal as an answer.
+pub(super) fn refused(refusal: &Refusal) -> Error {
     let sentence = refusal.to_string();
     match refusal {
         Refusal::Blocked => Error::forbidden(&sentence),
@@ -164,8 +169,10 @@ fn check_type(request: &HttpRequest) -> Result<(), Error> {
     Ok(())
 }
 
-/// The body, as long as anybody needs it to be.
-async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Bytes, Error> {
+/// The body, as long as anybody needs it to be, and the room that it takes.
+///
+/// The room is taken as the body comes and not by what its length is said to be: nobody gets all of it for a promise.
+async fn read(request: &HttpRequest, mut payload: Payload, mut room: Room) -> Result<(Bytes, Room), Error> {
     let too_large = || Error::too_large("An inbox takes 1 MiB at most.");
     let length =
         request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
@@ -179,9 +186,12 @@ async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Bytes, Erro
             if body.len() + part.len() > MAX_BODY {
                 return Err(too_large());
             }
+            if !room.reserve(body.len() + part.len()) {
+                return Err(Error::later("Too much comes in at the moment. Send it again later.", ROOM_AFTER));
+            }
             body.extend_from_slice(&part);
         }
-        Ok(body.freeze())
+        Ok((body.freeze(), room))
     };
     let read = tokio::time::timeout(BODY_TIMEOUT, reading).await;
     read.map_err(|_| Error::timeout("The body did not come in time."))?

@@ -1,23 +1,33 @@
 //! How much may come in: by address before anything is believed, by host once it is proven who sends.
 //!
 //! Only what is proven counts against a host, for anybody can name any host in a signature. Memory is bounded: where too
-//! many are remembered, whoever is new shares one limit. Must never know what a request is about. Start with [`Limits`].
+//! many are remembered, whoever is new shares one limit, and bodies have so much room together. Must never know what a
+//! request is about. Start with [`Limits`].
 
 use super::{Settings, extract};
 use actix_web::{HttpRequest, web};
-use governor::clock::Clock;
-use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::clock::{Clock, DefaultClock};
+use governor::middleware::NoOpMiddleware;
+use governor::state::keyed::DefaultKeyedStateStore;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Requests a second from one address, and how many may come at once: a large server sends a Move's thousands of follows
 /// from one address within minutes.
 const ADDRESS: (u32, u32) = (100, 2000);
 /// What a request counts that proved to be worth nothing.
 const WORTHLESS: u32 = 20;
+/// Most that an address may owe: what it gets in ten seconds. Many behind one address are not shut out for long.
+const MOST_OWED: u32 = 1000;
+/// How long it is remembered.
+const OWED_FOR: Duration = Duration::from_secs(60);
 /// The same for a host, counted only once it is proven that it sends.
 const HOST: (u32, u32) = (50, 2000);
 /// Keys a second that are fetched because of one address, because of names of one host, and altogether.
@@ -30,6 +40,8 @@ const HEARD: Duration = Duration::from_secs(60);
 const MOST: usize = 50_000;
 /// After how many requests those are forgotten that have their whole allowance again.
 const SWEEP: usize = 10_000;
+/// Room for all bodies that are being read or judged, in KiB.
+const ROOM: usize = 64 << 10;
 
 /// The limits of a server, shared by all of its threads.
 #[derive(Debug)]
@@ -41,6 +53,8 @@ pub struct Limits {
     strangers: DefaultDirectRateLimiter,
     /// Hosts that were heard of lately.
     heard: moka::sync::Cache<String, ()>,
+    /// A permit for each KiB.
+    bodies: Arc<Semaphore>,
 }
 
 impl Default for Limits {
@@ -52,6 +66,7 @@ impl Default for Limits {
             strangers_of_host: Keyed::new(STRANGERS_OF_HOST, MOST),
             strangers: RateLimiter::direct(quota(STRANGERS)),
             heard: moka::sync::Cache::builder().max_capacity(MOST as u64).time_to_live(HEARD).build(),
+            bodies: Arc::new(Semaphore::new(ROOM)),
         }
     }
 }
@@ -59,20 +74,24 @@ impl Default for Limits {
 impl Limits {
     /// Count a request from an address; the error says how long to wait.
     pub fn request(&self, address: Option<IpAddr>) -> Result<(), Duration> {
-        address.map_or(Ok(()), |address| self.addresses.take(&address, 1))
+        address.map_or(Ok(()), |address| self.addresses.take(&address))
     }
 
     /// Count a request that proved to be worth nothing.
     pub fn worthless(&self, address: Option<IpAddr>) {
         if let Some(address) = address {
-            // What is used up is used up; the next request will hear of it.
-            let _ = self.addresses.take(&address, WORTHLESS);
+            self.addresses.charge(&address, WORTHLESS);
         }
     }
 
     /// Count something that a host sent, which is proven.
     pub fn proven(&self, host: &str) -> Result<(), Duration> {
-        self.hosts.take(&host.to_owned(), 1)
+        self.hosts.take(&host.to_owned())
+    }
+
+    /// Room for a body, of which nothing is taken yet.
+    pub fn room(&self) -> Room {
+        Room { all: self.bodies.clone(), held: None }
     }
 
     /// Whether a host is heard of for the first time in a while.
@@ -80,45 +99,109 @@ impl Limits {
         self.heard.entry_by_ref(host).or_insert(()).is_fresh()
     }
 
-    /// Whether a key may be fetched from `host` because of a request from this address.
+    /// Whether a key may be fetched from `host` because of a request from this address. Ask only when one would be.
+    ///
+    /// Whoever has used up what is theirs takes nothing from the host that they name.
     pub fn may_fetch(&self, address: Option<IpAddr>, host: &str) -> bool {
-        address.is_none_or(|address| self.strangers_of_address.take(&address, 1).is_ok())
-            && self.strangers_of_host.take(&host.to_owned(), 1).is_ok()
+        address.is_none_or(|address| self.strangers_of_address.take(&address).is_ok())
+            && self.strangers_of_host.take(&host.to_owned()).is_ok()
             && self.strangers.check().is_ok()
+    }
+}
+
+/// Room in memory for one body. It is given back when this is dropped.
+#[derive(Debug)]
+pub struct Room {
+    all: Arc<Semaphore>,
+    held: Option<OwnedSemaphorePermit>,
+}
+
+impl Room {
+    /// Have room for that many bytes altogether; whether there is any.
+    pub fn reserve(&mut self, bytes: usize) -> bool {
+        let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let more = bytes.div_ceil(1024).saturating_sub(held);
+        if more == 0 {
+            return true;
+        }
+        let Ok(more) = u32::try_from(more) else { return false };
+        let Ok(more) = self.all.clone().try_acquire_many_owned(more) else { return false };
+        match &mut self.held {
+            Some(held) => held.merge(more),
+            None => self.held = Some(more),
+        }
+        true
     }
 }
 
 /// A limit for each of many.
 #[derive(Debug)]
-struct Keyed<K: Clone + Eq + Hash> {
-    each: DefaultKeyedRateLimiter<K>,
+struct Keyed<K, C = DefaultClock>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    C: Clock,
+{
+    each: RateLimiter<K, DefaultKeyedStateStore<K>, C, NoOpMiddleware<C::Instant>>,
     /// For all who come when too many are remembered.
-    others: DefaultDirectRateLimiter,
+    others: RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<C::Instant>>,
+    /// What somebody has still to pay before anything else of theirs is let through.
+    owed: moka::sync::Cache<K, Arc<AtomicU32>>,
     most: usize,
     calls: AtomicUsize,
 }
 
-impl<K: Clone + Eq + Hash> Keyed<K> {
+impl<K: Clone + Eq + Hash + Send + Sync + 'static> Keyed<K> {
     fn new(rate: (u32, u32), most: usize) -> Keyed<K> {
-        let others = RateLimiter::direct(quota(rate));
-        Keyed { each: RateLimiter::keyed(quota(rate)), others, most, calls: AtomicUsize::new(0) }
+        Keyed::with_clock(rate, most, DefaultClock::default())
+    }
+}
+
+impl<K, C> Keyed<K, C>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    C: Clock + Clone,
+{
+    fn with_clock(rate: (u32, u32), most: usize, clock: C) -> Keyed<K, C> {
+        Keyed {
+            each: RateLimiter::new(quota(rate), DefaultKeyedStateStore::default(), clock.clone()),
+            others: RateLimiter::new(quota(rate), InMemoryState::default(), clock),
+            owed: moka::sync::Cache::builder().max_capacity(most as u64).time_to_idle(OWED_FOR).build(),
+            most,
+            calls: AtomicUsize::new(0),
+        }
     }
 
-    fn take(&self, key: &K, cells: u32) -> Result<(), Duration> {
+    /// Let one through, once what is owed is paid; the error says how long to wait.
+    fn take(&self, key: &K) -> Result<(), Duration> {
         if self.calls.fetch_add(1, Ordering::Relaxed) % SWEEP == SWEEP - 1 {
             self.each.retain_recent();
             self.each.shrink_to_fit();
         }
-        let cells = NonZeroU32::new(cells).unwrap_or(NonZeroU32::MIN);
-        let full = self.each.len() >= self.most;
-        let now = self.others.clock().now();
-        let taken = if full { self.others.check_n(cells) } else { self.each.check_key_n(key, cells) };
-        match taken {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(not_yet)) => Err(not_yet.wait_time_from(now)),
-            // More than is ever allowed at once.
-            Err(_) => Err(Duration::from_secs(1)),
+        if let Some(owed) = self.owed.get(key) {
+            while owed.load(Ordering::Relaxed) > 0 {
+                self.cell(key)?;
+                // Another thread may have paid the last of it.
+                let _ = owed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |owed| owed.checked_sub(1));
+            }
         }
+        self.cell(key)
+    }
+
+    /// Let somebody pay so many more before anything else of theirs is let through.
+    ///
+    /// What is taken from what they have left would not do: in a flood nothing ever is.
+    fn charge(&self, key: &K, cells: u32) {
+        let owed = self.owed.get_with(key.clone(), Arc::default);
+        let more = |owed: u32| Some(owed.saturating_add(cells).min(MOST_OWED));
+        // It is never `None`, so it never fails.
+        let _ = owed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+    }
+
+    fn cell(&self, key: &K) -> Result<(), Duration> {
+        let now = self.others.clock().now();
+        let full = self.each.len() >= self.most;
+        let taken = if full { self.others.check() } else { self.each.check_key(key) };
+        taken.map_err(|not_yet| not_yet.wait_time_from(now))
     }
 }
 
@@ -170,6 +253,7 @@ fn read_address(text: &str) -> Option<IpAddr> {
 mod tests {
     use super::*;
     use actix_web::test::TestRequest;
+    use governor::clock::FakeRelativeClock;
 
     fn from(peer: &str, forwarded: &[&str]) -> Option<String> {
         let trusted = vec!["10.0.0.0/8".parse().unwrap(), "192.0.2.7/32".parse().unwrap()];
@@ -212,19 +296,54 @@ mod tests {
     #[test]
     fn who_sends_too_much_has_to_wait_and_nobody_else() {
         let keyed: Keyed<&str> = Keyed::new((1, 10), 100);
-        assert!((0..10).all(|_| keyed.take(&"a", 1).is_ok()));
-        let wait = keyed.take(&"a", 1).unwrap_err();
+        assert!((0..10).all(|_| keyed.take(&"a").is_ok()));
+        let wait = keyed.take(&"a").unwrap_err();
         assert!(wait > Duration::ZERO && wait <= Duration::from_secs(1), "{wait:?}");
-        assert!(keyed.take(&"b", 10).is_ok());
-        assert!(keyed.take(&"c", 11).is_err(), "more than is ever allowed at once");
+        assert!((0..10).all(|_| keyed.take(&"b").is_ok()));
     }
 
     #[test]
     fn memory_is_bounded_and_whoever_is_new_then_shares_one_limit() {
         let keyed: Keyed<u32> = Keyed::new((1, 10), 100);
-        let taken = (0..10_000_u32).filter(|n| keyed.take(n, 1).is_ok()).count();
+        let taken = (0..10_000_u32).filter(|n| keyed.take(n).is_ok()).count();
         assert!(keyed.each.len() <= 100, "{}", keyed.each.len());
         assert!((110..200).contains(&taken), "{taken}: a hundred of their own, and the others together");
+    }
+
+    #[test]
+    fn what_is_worth_nothing_costs_more_also_when_nothing_is_left() {
+        let clock = FakeRelativeClock::default();
+        let keyed: Keyed<&str, FakeRelativeClock> = Keyed::with_clock((100, 2000), 100, clock.clone());
+        let flood = |seconds: u64| {
+            let mut taken = 0;
+            for _ in 0..seconds * 1000 {
+                clock.advance(Duration::from_millis(1));
+                if keyed.take(&"bad").is_ok() {
+                    taken += 1;
+                    keyed.charge(&"bad", WORTHLESS);
+                }
+            }
+            taken
+        };
+        // Until nothing is left.
+        flood(1);
+        let taken = flood(10);
+        assert!((40..=50).contains(&taken), "{taken}: a hundred a second, twenty-one for each");
+        assert!(keyed.take(&"good").is_ok());
+        clock.advance(Duration::from_secs(20));
+        assert!((0..1900).all(|_| keyed.take(&"bad").is_ok()), "it is forgiven in time");
+    }
+
+    #[test]
+    fn bodies_have_room_until_too_many_are_there_and_again_when_they_are_gone() {
+        let limits = Limits::default();
+        let mut rooms: Vec<Room> = (0..64).map(|_| limits.room()).collect();
+        assert!(rooms.iter_mut().all(|room| room.reserve(10) && room.reserve(1 << 20) && room.reserve(1000)));
+        let mut late = limits.room();
+        assert!(!late.reserve(1));
+        rooms.pop();
+        assert!(late.reserve(1 << 20));
+        assert!(!late.reserve((1 << 20) + 1));
     }
 
     #[test]
@@ -242,6 +361,16 @@ mod tests {
         assert!(below(100).contains(&fetched(&Limits::default(), &|n| (1, format!("{n}.example")))));
         assert!(below(100).contains(&fetched(&Limits::default(), &|n| (n as u8, "a.example".to_owned()))));
         assert!(below(200).contains(&fetched(&Limits::default(), &|n| (n as u8, format!("{n}.example")))));
+    }
+
+    #[test]
+    fn who_may_fetch_nothing_more_takes_nothing_from_the_host_that_they_name() {
+        let limits = Limits::default();
+        let bad = Some(IpAddr::from([203, 0, 113, 1]));
+        while limits.may_fetch(bad, "other.example") {}
+        let refused = (0..100).filter(|_| !limits.may_fetch(bad, "a.example")).count();
+        assert!(refused > 90, "{refused}");
+        assert!((0..60).all(|_| limits.may_fetch(Some(IpAddr::from([203, 0, 113, 2])), "a.example")));
     }
 
     #[test]

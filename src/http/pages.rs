@@ -26,7 +26,7 @@ const PAGE: i64 = 20;
 /// Posts of a thread that its page shows: all but of the very longest.
 const THREAD: i64 = 1000;
 /// Replies of others that a page shows: all but of what went round the world.
-const REPLIES: i64 = 500;
+const REPLIES: i64 = 100;
 /// Start of the name of the cookie that opens a draft; the account's number follows.
 const PREVIEW_COOKIE: &str = "everpost_preview_";
 

@@ -1,6 +1,7 @@
 //! What is fetched because of what was received: replies that were only named, what they answer, actors that changed.
 //!
-//! Bounded: ten objects for a reply, five tries for an errand. Whoever is blocked is not asked. Start with [`run`].
+//! Bounded: ten objects for a reply, a minute and five tries for an errand, two at a time for a host. Whoever is blocked
+//! is not asked. Start with [`run`].
 
 use super::receive::{Fetched, fetched};
 use super::{App, Error};
@@ -9,13 +10,16 @@ use crate::federation::fetch;
 use crate::store::errands::LeasedErrand;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, stream};
+use std::time::Duration;
 
 /// Errands that are done at the same time by one process.
 const AT_ONCE: usize = 4;
 /// Errands that are leased together.
 const LEASED: i64 = 16;
-/// How long an errand is one worker's: all that it may fetch, four rounds of it, at the slowest.
-const LEASE: TimeDelta = TimeDelta::minutes(30);
+/// Longest time for one errand, whatever it has to fetch.
+const LONGEST: Duration = Duration::from_secs(60);
+/// How long an errand is one worker's: four rounds at the slowest, and as much again.
+const LEASE: TimeDelta = TimeDelta::minutes(10);
 /// Waits before further tries, in minutes; after the last there is none.
 const TRIES: [i64; 4] = [1, 10, 60, 360];
 /// Objects that are fetched for one reply: itself, and what it answers.
@@ -43,10 +47,14 @@ pub async fn run(app: &App, now: DateTime<Utc>) -> Result<usize, Error> {
 
 async fn settle(app: &App, leased: LeasedErrand, now: DateTime<Utc>) -> Result<(), Error> {
     let url = &leased.errand.url;
-    let done = match leased.errand.kind {
-        ErrandKind::Reply => reply(app, url, now).await,
-        ErrandKind::Actor => actor(app, url, now).await,
+    let doing = async {
+        match leased.errand.kind {
+            ErrandKind::Reply => reply(app, url, now).await,
+            ErrandKind::Actor => actor(app, url, now).await,
+        }
     };
+    let too_long = |_| Ok(Done::Later("it took too long".to_owned()));
+    let done = tokio::time::timeout(LONGEST, doing).await.unwrap_or_else(too_long);
     let why = match done {
         Ok(Done::Finished) => return Ok(app.store.finish_errand(&leased).await?),
         Ok(Done::Later(why)) => why,

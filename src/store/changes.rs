@@ -6,7 +6,7 @@
 use super::{Error, Store};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use futures::{StreamExt, stream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio_postgres::AsyncMessage;
 
@@ -44,21 +44,56 @@ pub(super) async fn notify(connection: &mut AsyncPgConnection, channel: &str) ->
     Ok(connection.batch_execute(&format!("NOTIFY {channel}")).await?)
 }
 
-/// When what comes in floods was last told of, and whether more of it waits to be told.
+/// What this process told of what others can make it tell without end.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Gentle(Arc<Mutex<(Option<Instant>, bool)>>);
+pub(super) struct Gentle(Arc<Mutex<Told>>);
+
+/// When that was, and whether more of it waits to be told.
+#[derive(Debug, Default)]
+struct Told {
+    last: Option<Instant>,
+    last_at_once: Option<Instant>,
+    waits: bool,
+}
+
+impl Gentle {
+    /// Whether what others take away may be told of at once; then it has to be. Somebody who does and undoes for ever gets
+    /// that once a second, and what is told gently waits behind it.
+    pub(super) fn may_tell_at_once(&self) -> bool {
+        let mut told = self.told();
+        let may = told.last_at_once.is_none_or(|last| last.elapsed() >= GENTLE);
+        if may {
+            let now = Some(Instant::now());
+            (told.last, told.last_at_once) = (now, now);
+        }
+        may
+    }
+
+    /// What waited is told of now.
+    fn waited(&self) {
+        let mut told = self.told();
+        (told.last, told.waits) = (Some(Instant::now()), false);
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Store {
     /// Tell of something that comes in floods, as likes do, after its transaction: at once, and of what follows within a
     /// second together at its end. A process that ends meanwhile leaves others with answers of three minutes at most.
     pub(super) async fn tell_gently(&self) {
         let wait = {
-            let mut state = self.gentle.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if state.1 {
+            let mut told = self.gentle.told();
+            if told.waits {
                 return;
             }
-            let wait = state.0.and_then(|last| GENTLE.checked_sub(last.elapsed())).unwrap_or_default();
-            *state = (state.0.filter(|_| !wait.is_zero()).or_else(|| Some(Instant::now())), !wait.is_zero());
+            let wait = told.last.and_then(|last| GENTLE.checked_sub(last.elapsed())).unwrap_or_default();
+            told.waits = !wait.is_zero();
+            if wait.is_zero() {
+                told.last = Some(Instant::now());
+            }
             wait
         };
         if wait.is_zero() {
@@ -67,7 +102,7 @@ impl Store {
         let store = self.clone();
         tokio::spawn(async move {
             tokio::time::sleep(wait).await;
-            *store.gentle.0.lock().unwrap_or_else(PoisonError::into_inner) = (Some(Instant::now()), false);
+            store.gentle.waited();
             store.tell_now().await;
         });
     }

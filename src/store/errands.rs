@@ -13,6 +13,8 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 /// or nobody misses it.
 const MOST_FOR_HOST: i64 = 200;
 const MOST_OF_CAUSE: i64 = 200;
+/// Errands for one host that are leased together, so that a slow host does not hold up all others.
+const LEASED_FOR_HOST: i64 = 2;
 
 /// An errand that one worker has until its lease ends.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,7 +41,7 @@ struct Row {
 }
 
 impl Store {
-    /// Lease what is due until `until`, at most `limit`.
+    /// Lease what is due until `until`, at most `limit`, and two for each host.
     pub async fn lease_errands(
         &self,
         limit: i64,
@@ -47,13 +49,21 @@ impl Store {
         until: DateTime<Utc>,
     ) -> Result<Vec<LeasedErrand>, Error> {
         let rows: Vec<Row> = diesel::sql_query(
-            "UPDATE errands SET leased_until = $3 WHERE id IN (SELECT id FROM errands WHERE due_at <= $2 \
-                AND (leased_until IS NULL OR leased_until <= $2) ORDER BY due_at, id LIMIT $1 FOR UPDATE SKIP LOCKED) \
+            "WITH due AS ( \
+                SELECT id, due_at, row_number() OVER (PARTITION BY host ORDER BY due_at, id) AS place FROM errands \
+                WHERE due_at <= $2 AND (leased_until IS NULL OR leased_until <= $2) \
+            ), chosen AS ( \
+                SELECT id FROM due WHERE place <= $4 ORDER BY due_at, id LIMIT $1 \
+            ), locked AS ( \
+                SELECT id FROM errands WHERE id IN (SELECT id FROM chosen) AND due_at <= $2 \
+                AND (leased_until IS NULL OR leased_until <= $2) FOR UPDATE SKIP LOCKED \
+            ) UPDATE errands SET leased_until = $3 WHERE id IN (SELECT id FROM locked) \
             RETURNING id, kind, url, cause, attempts",
         )
         .bind::<BigInt, _>(limit)
         .bind::<Timestamptz, _>(now)
         .bind::<Timestamptz, _>(until)
+        .bind::<BigInt, _>(LEASED_FOR_HOST)
         .load(&mut self.connection().await?)
         .await?;
         let leased = |row: Row| {

@@ -137,17 +137,14 @@ pub(super) async fn undo(
     Ok(!gone.is_empty())
 }
 
-/// Take back all that an actor ever gave.
+/// Take back all that an actor ever gave; what has to be counted off by [`discount`].
 pub(super) async fn delete_all(
     connection: &mut AsyncPgConnection,
     actor: RemoteActorId,
-    now: DateTime<Utc>,
-) -> Result<(), Error> {
-    let gone: Vec<(i64, String)> = diesel::delete(reactions::table.filter(reactions::actor_id.eq(actor.0)))
-        .returning((reactions::post_id, reactions::kind))
-        .get_results(connection)
-        .await?;
-    discount(connection, &gone, now).await
+) -> Result<Vec<(i64, String)>, Error> {
+    let theirs = reactions::table.filter(reactions::actor_id.eq(actor.0));
+    let gone = diesel::delete(theirs).returning((reactions::post_id, reactions::kind));
+    Ok(gone.get_results(connection).await?)
 }
 
 /// Count what is gone off: each is a post and a column of `echoes` by its kind, or `reply`.

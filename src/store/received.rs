@@ -14,13 +14,15 @@ use crate::domain::ids::{AccountId, RemoteActorId};
 use crate::domain::remote::KnownActor;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Timestamptz};
+use diesel::sql_types::{BigInt, Integer, Text, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
 /// How long an activity is remembered. A signature lives 13 hours at most, its servers try for a week.
 pub const REMEMBERED: TimeDelta = TimeDelta::days(14);
 /// Rows that are forgotten in one transaction.
 const FORGOTTEN_AT_ONCE: i64 = 10_000;
+/// First half of the advisory lock of who keeps or deletes a reply; the second is made of its id.
+const REPLY_LOCK: i32 = 0x7265_706c;
 
 /// What an activity changes.
 #[derive(Debug)]
@@ -90,7 +92,7 @@ enum Tells {
     Nothing,
     /// It may come in floods, or be done and undone for ever.
     Gently,
-    /// It takes away what is shown.
+    /// It takes away what is shown. Who takes away again and again is told of gently.
     AtOnce,
 }
 
@@ -124,11 +126,10 @@ impl Store {
             }
             return Ok(taken);
         }
-        let taken = connection
+        let (taken, told) = connection
             .transaction(async |connection| {
-                let stored = remote_actors::table.find(actor.id.0).select(remote_actors::id).for_key_share();
-                if stored.first::<i64>(connection).await.optional()?.is_none() {
-                    return Ok(Taken::ActorGone);
+                if !hold(connection, actor.id, effect).await? {
+                    return Ok((Taken::ActorGone, false));
                 }
                 if let Some(hash) = hash
                     && !remember(connection, &hash, now).await?
@@ -138,19 +139,20 @@ impl Store {
                         && followers::stands(connection, follow).await?
                     {
                         deliveries::enqueue(connection, follow.account, answer, now).await?;
-                        return Ok(Taken::Unchanged);
+                        return Ok((Taken::Unchanged, false));
                     }
-                    return Ok(Taken::Before);
+                    return Ok((Taken::Before, false));
                 }
                 let changed = apply(connection, actor, effect, now).await?;
-                if changed && effect.tells() == Tells::AtOnce {
+                let at_once = changed && effect.tells() == Tells::AtOnce && self.gentle.may_tell_at_once();
+                if at_once {
                     changes::tell(connection).await?;
                 }
-                Ok::<Taken, Error>(if changed { Taken::Changed } else { Taken::Unchanged })
+                Ok::<(Taken, bool), Error>((if changed { Taken::Changed } else { Taken::Unchanged }, at_once))
             })
             .await?;
         drop(connection);
-        if taken == Taken::Changed && effect.tells() == Tells::Gently {
+        if taken == Taken::Changed && !told && effect.tells() != Tells::Nothing {
             self.tell_gently().await;
         }
         Ok(taken)
@@ -167,6 +169,25 @@ impl Store {
 /// What is remembered of an activity or an object: of which sort, whose, its id.
 pub(super) fn hash(sort: &str, actor: &str, id: &str) -> Vec<u8> {
     openssl::sha::sha256(format!("{sort}\n{actor}\n{id}").as_bytes()).to_vec()
+}
+
+/// Hold the actor until the transaction ends; whether it is stored. It has to stay while something of it is kept, and who
+/// vanishes is alone with that: two that shared the row could not delete it.
+async fn hold(connection: &mut AsyncPgConnection, actor: RemoteActorId, effect: &Effect<'_>) -> Result<bool, Error> {
+    let stored = remote_actors::table.find(actor.0).select(remote_actors::id);
+    let found: Option<i64> = match effect {
+        Effect::Vanish => stored.for_update().first(connection).await.optional()?,
+        _ => stored.for_key_share().first(connection).await.optional()?,
+    };
+    Ok(found.is_some())
+}
+
+/// Wait until nobody else keeps or deletes the reply of that id, and keep them from it until the transaction ends: else
+/// neither sees what the other one does, and a reply stays that was deleted.
+async fn lock_reply(connection: &mut AsyncPgConnection, uri: &str) -> Result<(), Error> {
+    let lock = diesel::sql_query("SELECT pg_advisory_xact_lock($1, hashtext($2))");
+    lock.bind::<Integer, _>(REPLY_LOCK).bind::<Text, _>(uri).execute(connection).await?;
+    Ok(())
 }
 
 /// Whether this is the first time.
@@ -196,16 +217,22 @@ async fn apply(
         }
         Effect::Leave(account) => followers::forget(connection, *account, actor.id).await,
         Effect::Undo(undo) => undo_all(connection, actor.id, undo, now).await,
-        Effect::Reply(reply) => replies::keep(connection, actor, reply, now).await,
+        Effect::Reply(reply) => {
+            lock_reply(connection, reply.uri).await?;
+            replies::keep(connection, actor, reply, now).await
+        }
         Effect::Delete(uri) => {
+            lock_reply(connection, uri).await?;
             // So that it is not taken in when it comes later than this, or from an errand under way.
             remember(connection, &hash("deleted", &actor.told.uri, uri), now).await?;
             errands::drop_reply(connection, uri).await?;
             replies::delete(connection, actor.id, uri, now).await
         }
         Effect::Vanish => {
-            reactions::delete_all(connection, actor.id, now).await?;
-            replies::delete_all(connection, actor.id, now).await?;
+            // Counted off together, so that two who vanish take the posts in one order.
+            let mut gone = reactions::delete_all(connection, actor.id).await?;
+            gone.extend(replies::delete_all(connection, actor.id).await?);
+            reactions::discount(connection, &gone, now).await?;
             diesel::delete(remote_actors::table.find(actor.id.0)).execute(connection).await?;
             Ok(true)
         }

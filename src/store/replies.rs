@@ -3,17 +3,28 @@
 use super::reactions::discount;
 use super::received::hash;
 use super::schema::{echoes, remote_actors, replies};
-use super::{Error, Store, changes, remote};
-use crate::domain::echo::{Echo, Reply};
+use super::{Error, Store, changes};
+use crate::domain::echo::{Echo, Reply, ReplyAuthor};
 use crate::domain::ids::{AccountId, PostId, RemoteActorId};
 use crate::domain::remote::KnownActor;
 use crate::domain::urls::Named;
 use crate::text::SafeHtml;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Bytea, Nullable, SmallInt, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Bytea, Integer, Nullable, SmallInt, Text, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use std::collections::HashMap;
+
+/// Whether the author of a row of `replies` is blocked neither by the owner of the post nor by the server.
+const UNBLOCKED: &str = "NOT EXISTS (SELECT FROM blocks WHERE (blocks.account_id IS NULL OR blocks.account_id = \
+    (SELECT account_id FROM posts WHERE posts.id = replies.post_id)) AND CASE kind WHEN 'actor' \
+    THEN target = remote_actors.uri WHEN 'address' THEN target = lower(remote_actors.handle) \
+    ELSE split_part(remote_actors.host, ':', 1) = target \
+    OR right(split_part(remote_actors.host, ':', 1), length(target) + 1) = '.' || target END)";
+/// How many bytes the texts of a row of `replies` have.
+const BYTES: &str = "octet_length(replies.content_html) + coalesce(octet_length(replies.warning), 0)";
+/// Most bytes of texts that are listed at once.
+const MOST_BYTES: i64 = 1024 * 1024;
 
 /// A reply that came.
 #[derive(Clone, Debug)]
@@ -51,7 +62,7 @@ pub struct Answered {
     pub depth: u16,
 }
 
-/// One row of a reply with its author.
+/// One row of a reply.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = replies, check_for_backend(diesel::pg::Pg))]
 struct Row {
@@ -65,6 +76,16 @@ struct Row {
     language: Option<String>,
     published_at: DateTime<Utc>,
     updated_at: Option<DateTime<Utc>>,
+}
+
+/// What is shown of its author.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = remote_actors, check_for_backend(diesel::pg::Pg))]
+struct AuthorRow {
+    uri: String,
+    handle: Option<String>,
+    name: String,
+    page: Option<String>,
 }
 
 impl Store {
@@ -131,41 +152,62 @@ impl Store {
             .await
     }
 
-    /// The replies below these posts, in order of time, at most `limit`. Whom the owner or the server blocks is left out.
+    /// The replies below these posts, in order of time, at most `limit`, and no more of them than a page can hold. Whom the
+    /// owner or the server blocks is left out.
     pub async fn list_replies(&self, posts: &[PostId], limit: i64) -> Result<Vec<Reply>, Error> {
-        let ids: Vec<i64> = posts.iter().map(|post| post.0).collect();
-        let unblocked = diesel::dsl::sql::<Bool>(
-            "NOT EXISTS (SELECT FROM blocks WHERE (blocks.account_id IS NULL OR blocks.account_id = \
-                (SELECT account_id FROM posts WHERE posts.id = replies.post_id)) AND CASE kind WHEN 'actor' \
-                THEN target = remote_actors.uri WHEN 'address' THEN target = lower(remote_actors.handle) \
-                ELSE split_part(remote_actors.host, ':', 1) = target \
-                OR right(split_part(remote_actors.host, ':', 1), length(target) + 1) = '.' || target END)",
-        );
-        let rows: Vec<(Row, remote::Row)> = replies::table
+        let posts: Vec<i64> = posts.iter().map(|post| post.0).collect();
+        let mut connection = self.connection().await?;
+        // What is too much is not even read.
+        let sizes: Vec<(i64, i32)> = replies::table
             .inner_join(remote_actors::table)
-            .filter(replies::post_id.eq_any(ids))
-            .filter(unblocked)
+            .filter(replies::post_id.eq_any(posts))
+            .filter(diesel::dsl::sql::<Bool>(UNBLOCKED))
             .order((replies::published_at, replies::id))
             .limit(limit)
-            .select((Row::as_select(), remote::Row::as_select()))
+            .select((replies::id, diesel::dsl::sql::<Integer>(BYTES)))
+            .load(&mut connection)
+            .await?;
+        let mut total = 0;
+        let fits = sizes.into_iter().take_while(|(_, bytes)| {
+            total += i64::from(*bytes);
+            total <= MOST_BYTES
+        });
+        let ids: Vec<i64> = fits.map(|(id, _)| id).collect();
+        let rows: Vec<(Row, AuthorRow)> = replies::table
+            .inner_join(remote_actors::table)
+            .filter(replies::id.eq_any(ids))
+            .order((replies::published_at, replies::id))
+            .select((Row::as_select(), AuthorRow::as_select()))
+            .load(&mut connection)
+            .await?;
+        let reply = |(row, author): (Row, AuthorRow)| Reply {
+            post: PostId(row.post_id),
+            author: ReplyAuthor { uri: author.uri, handle: author.handle, name: author.name, page: author.page },
+            uri: row.uri,
+            answers: row.answers_uri,
+            depth: row.depth.unsigned_abs(),
+            page: row.page,
+            content: SafeHtml::stored(row.content_html),
+            warning: row.warning,
+            language: row.language,
+            published: row.published_at,
+            updated: row.updated_at,
+        };
+        Ok(rows.into_iter().map(reply).collect())
+    }
+
+    /// Ids and depths of the replies below a post, in order of time. Whom the owner or the server blocks is left out.
+    pub async fn list_reply_ids(&self, post: PostId) -> Result<Vec<(String, u16)>, Error> {
+        let rows: Vec<(String, i16)> = replies::table
+            .inner_join(remote_actors::table)
+            .filter(replies::post_id.eq(post.0))
+            .filter(diesel::dsl::sql::<Bool>(UNBLOCKED))
+            .order((replies::published_at, replies::id))
+            .limit(Reply::MOST)
+            .select((replies::uri, replies::depth))
             .load(&mut self.connection().await?)
             .await?;
-        let reply = |(row, author): (Row, remote::Row)| {
-            Ok(Reply {
-                post: PostId(row.post_id),
-                author: KnownActor::try_from(author)?,
-                uri: row.uri,
-                answers: row.answers_uri,
-                depth: row.depth.unsigned_abs(),
-                page: row.page,
-                content: SafeHtml::stored(row.content_html),
-                warning: row.warning,
-                language: row.language,
-                published: row.published_at,
-                updated: row.updated_at,
-            })
-        };
-        rows.into_iter().map(reply).collect()
+        Ok(rows.into_iter().map(|(uri, depth)| (uri, depth.unsigned_abs())).collect())
     }
 }
 
@@ -188,7 +230,8 @@ pub(super) async fn list_echoes(
 }
 
 /// Keep a reply, or the newer text of one that the same actor wrote; whether that changed anything. Nothing is kept below a
-/// post that is not shown or has [`Reply::MOST`] already, and nothing that its author deleted before.
+/// post that is not shown or has [`Reply::MOST`] already, or [`Reply::MOST_OF_ONE`] of this actor, and nothing that its author
+/// deleted before.
 pub(super) async fn keep(
     connection: &mut AsyncPgConnection,
     actor: &KnownActor,
@@ -207,7 +250,9 @@ pub(super) async fn keep(
             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 \
             WHERE EXISTS (SELECT FROM posts WHERE id = $1 AND withdrawn_at IS NULL AND listed) \
             AND NOT EXISTS (SELECT FROM received WHERE hash = $13) \
-            AND (coalesce((SELECT replies FROM echoes WHERE post_id = $1), 0) < $14 OR EXISTS (SELECT FROM replies WHERE uri = $3)) \
+            AND (EXISTS (SELECT FROM replies WHERE uri = $3) \
+            OR (coalesce((SELECT replies FROM echoes WHERE post_id = $1), 0) < $14 \
+            AND (SELECT count(*) FROM replies WHERE post_id = $1 AND actor_id = $2) < $15)) \
             ON CONFLICT (uri) DO UPDATE SET page = excluded.page, content_html = excluded.content_html, \
             warning = excluded.warning, language = excluded.language, updated_at = excluded.updated_at \
             WHERE replies.actor_id = excluded.actor_id \
@@ -233,6 +278,7 @@ pub(super) async fn keep(
     .bind::<Timestamptz, _>(now)
     .bind::<Bytea, _>(hash("deleted", &actor.told.uri, reply.uri))
     .bind::<BigInt, _>(Reply::MOST)
+    .bind::<BigInt, _>(Reply::MOST_OF_ONE)
     .get_result(connection)
     .await?;
     Ok(kept.changed > 0)
@@ -251,18 +297,20 @@ pub(super) async fn delete(
     Ok(!gone.is_empty())
 }
 
-/// Delete all that an actor ever answered.
+/// Delete all that an actor ever answered; what has to be counted off by [`discount`].
 pub(super) async fn delete_all(
     connection: &mut AsyncPgConnection,
     actor: RemoteActorId,
-    now: DateTime<Utc>,
-) -> Result<(), Error> {
+) -> Result<Vec<(i64, String)>, Error> {
     let theirs = replies::table.filter(replies::actor_id.eq(actor.0));
     let gone: Vec<i64> = diesel::delete(theirs).returning(replies::post_id).get_results(connection).await?;
-    forget(connection, &gone, now).await
+    Ok(counted(&gone))
 }
 
 async fn forget(connection: &mut AsyncPgConnection, gone: &[i64], now: DateTime<Utc>) -> Result<(), Error> {
-    let gone: Vec<(i64, String)> = gone.iter().map(|post| (*post, "reply".to_owned())).collect();
-    discount(connection, &gone, now).await
+    discount(connection, &counted(gone), now).await
+}
+
+fn counted(gone: &[i64]) -> Vec<(i64, String)> {
+    gone.iter().map(|post| (*post, "reply".to_owned())).collect()
 }

@@ -15,12 +15,14 @@ const LONGEST_URL: usize = 2048;
 const LONGEST_KEY: usize = 4096;
 /// Longest name, in characters: what Mastodon takes.
 const LONGEST_NAME: usize = 2048;
-/// Longest handle, in characters.
-const LONGEST_HANDLE: usize = 320;
-/// Most keys of one kind.
+/// Longest user name, in characters. A longer one is none: cut off, it would be another's.
+const LONGEST_USER: usize = 256;
+/// Most keys that are kept.
 const MOST_KEYS: usize = 10;
-/// Most other ids that an actor may claim.
-const MOST_ALIASES: usize = 256;
+/// Most keys of `publicKey` among them, so that there is room for the others.
+const MOST_OLD_KEYS: usize = 5;
+/// Most other ids of an actor that are kept; Mastodon keeps more, and hardly anybody has several.
+const MOST_ALIASES: usize = 32;
 
 /// An actor, and the URLs of keys that it names without showing them.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,25 +46,19 @@ pub fn remote_actor(value: &Value) -> Result<Read, String> {
     }
     let shared_inbox = value.get("endpoints").and_then(|endpoints| url(endpoints.get("sharedInbox"))).filter(ours);
     let (mut keys, mut linked_keys) = (Vec::new(), Vec::new());
-    let shown = list(value.get("publicKey")).iter().take(MOST_KEYS);
+    let shown = list(value.get("publicKey")).iter().take(MOST_OLD_KEYS);
     for key in shown.chain(list(value.get("assertionMethod")).iter().take(MOST_KEYS)) {
         match (key_of(key, &uri), key.as_str()) {
-            (Some(key), _) if !keys.contains(&key) => keys.push(key),
+            (Some(key), _) if keys.len() < MOST_KEYS && !keys.contains(&key) => keys.push(key),
             (None, Some(_)) => linked_keys.extend(url(Some(key)).filter(ours)),
             _ => {}
         }
     }
-    let name = text(value.get("preferredUsername"));
-    let host = host_of(&uri).unwrap_or_default();
-    let handle = text(value.get("webfinger")).map(|said| said.trim_start_matches("acct:").to_owned());
-    let handle =
-        handle.filter(|handle| handle.split_once('@').is_some_and(|(user, at)| !user.is_empty() && !at.is_empty()));
-    let handle = handle.or_else(|| name.map(|name| format!("{name}@{host}")));
     let actor = RemoteActor {
         kind: kind.to_owned(),
-        handle: handle.map(|handle| plain(&handle, LONGEST_HANDLE)),
+        handle: handle(value, &uri),
         name: plain(&text(value.get("name")).unwrap_or_default(), LONGEST_NAME),
-        page: page(value.get("url")),
+        page: page(value.get("url")).filter(ours),
         inbox,
         shared_inbox,
         followers: url(value.get("followers")).filter(ours),
@@ -120,6 +116,24 @@ fn owner_of(value: &Value) -> Option<String> {
     id(value.get("owner")).or_else(|| id(value.get("controller")))
 }
 
+/// What an actor is called: its user name at the host of its id. A handle on another domain would be its word about another
+/// host, and counts once WebFinger confirms it, for which nobody asks yet; so it is not shown.
+fn handle(value: &Value, uri: &str) -> Option<String> {
+    let host = host_of(uri)?;
+    let named = text(value.get("webfinger")).and_then(|said| {
+        let (user, domain) = said.trim_start_matches("acct:").split_once('@')?;
+        domain.eq_ignore_ascii_case(&host).then(|| user.to_owned())
+    });
+    let user = named.filter(|user| is_user(user)).or_else(|| text(value.get("preferredUsername")))?;
+    is_user(&user).then(|| format!("{user}@{host}"))
+}
+
+/// Whether a user name can be taken for nothing else.
+fn is_user(name: &str) -> bool {
+    let fits = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-');
+    !name.is_empty() && name.chars().all(fits) && name.chars().count() <= LONGEST_USER
+}
+
 /// The first address of a page among links and lists.
 fn page(value: Option<&Value>) -> Option<String> {
     list(value).iter().find_map(|link| url(Some(link)).or_else(|| url(link.get("href"))))
@@ -135,9 +149,12 @@ fn is_url(text: &str) -> bool {
     scheme && text.len() <= LONGEST_URL && host_of(text).is_some_and(|host| !host.is_empty())
 }
 
-/// Text on one line, without what only controls a terminal.
+/// Text on one line, without what only controls a terminal or turns the direction of writing.
 fn plain(text: &str, longest: usize) -> String {
-    let spaced: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let turns =
+        |c: &char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let shown = text.chars().filter(|c| !turns(c));
+    let spaced: String = shown.map(|c| if c.is_control() { ' ' } else { c }).collect();
     let words: Vec<&str> = spaced.split_whitespace().collect();
     words.join(" ").chars().take(longest).collect()
 }
@@ -193,8 +210,44 @@ mod tests {
         assert_eq!(actor.also_known_as, ["https://old.example/@ann"]);
         assert_eq!(actor.moved_to.as_deref(), Some("https://new.example/users/ann"));
         assert_eq!(actor.keys.iter().map(|key| key.text.as_str()).collect::<Vec<_>>(), ["PEM", "z6Mk"]);
-        let split = read(&with("webfinger", json!("acct:ann@own.example")));
-        assert_eq!(split.handle.as_deref(), Some("ann@own.example"));
+    }
+
+    #[test]
+    fn nobody_goes_by_a_handle_or_a_page_of_another_host() {
+        let handle = |name: &str, value: &str| read(&with(name, json!(value))).handle;
+        for (webfinger, expected) in [
+            ("acct:anna@A.example", "anna@a.example"),
+            ("acct:ann@own.example", "ann@a.example"),
+            ("boss@bank.example", "ann@a.example"),
+            ("boss@bank.example@a.example", "ann@a.example"),
+            ("@a.example", "ann@a.example"),
+        ] {
+            assert_eq!(handle("webfinger", webfinger).as_deref(), Some(expected), "{webfinger}");
+        }
+        for name in ["Ann.O-N_1", "änne", "アン"] {
+            assert_eq!(handle("preferredUsername", name), Some(format!("{name}@a.example")));
+        }
+        let long = "x".repeat(LONGEST_USER + 1);
+        for name in ["boss@bank.example", "a/b", "a b", "ann\u{202e}", "a\u{200f}", "<b>", "", &long] {
+            assert_eq!(handle("preferredUsername", name), None, "{name}");
+        }
+        for page in [json!("https://b.example/@ann"), json!([{ "type": "Link", "href": "https://b.example/@ann" }])] {
+            assert_eq!(read(&with("url", page.clone())).page, None, "{page}");
+        }
+        let turned = read(&with("name", json!("\u{202e}ssob\u{202c} \u{2066}Ann\u{2069} \u{200f}x\u{61c}")));
+        assert_eq!(turned.name, "ssob Ann x");
+    }
+
+    #[test]
+    fn of_other_ids_and_keys_a_bounded_number_is_kept() {
+        let aliases: Vec<String> = (0..100).map(|n| format!("https://old.example/{n}")).collect();
+        assert_eq!(read(&with("alsoKnownAs", json!(aliases))).also_known_as, aliases[..MOST_ALIASES].to_vec());
+        let key = |name: String| json!({ "id": format!("{ANN}#{name}"), "publicKeyPem": name });
+        let keys = |start: char| (0..30).map(|n| key(format!("{start}{n}"))).collect::<Vec<_>>();
+        let mut many = with("publicKey", json!(keys('r')));
+        many["assertionMethod"] = json!(keys('e'));
+        let kept = key_ids(&many);
+        assert_eq!((kept.len(), &kept[4], &kept[5]), (MOST_KEYS, &format!("{ANN}#r4"), &format!("{ANN}#e0")));
     }
 
     #[test]
@@ -205,8 +258,6 @@ mod tests {
         assert_eq!(key_ids(&several), [format!("{ANN}#one"), format!("{ANN}#two")]);
         let named = with("publicKey", json!([format!("{ANN}/key"), "https://b.example/key", "main-key"]));
         assert_eq!(remote_actor(&named).unwrap().linked_keys, [format!("{ANN}/key")]);
-        let many: Vec<Value> = (0..30).map(|n| key(&n.to_string())).collect();
-        assert_eq!(key_ids(&with("publicKey", json!(many))).len(), MOST_KEYS + 1);
     }
 
     #[test]

@@ -11,11 +11,16 @@ use crate::federation::actors;
 use crate::federation::proof;
 use crate::federation::signature::{self, Bound, Claim, PublicKey};
 use crate::operations::{App, Error};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
 /// Signatures of one request that are looked at. Who sends two sends one for each kind of key.
-const MOST_CLAIMS: usize = 2;
+pub const MOST_CLAIMS: usize = 2;
+/// How old the proof of what somebody passes on may be: as old as a signature, and much younger than what is
+/// forgotten of what came in.
+const OLDEST_PROOF: TimeDelta = TimeDelta::hours(13);
+/// How far ahead of ours its maker's clock may be.
+const EARLIEST_PROOF: TimeDelta = TimeDelta::hours(1);
 
 /// Why something is not taken in. The message is fit for its sender.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,8 +76,8 @@ pub async fn authenticate(
     }
     let mut refused = Refusal::Unproven(signature::Error::Missing);
     for claim in claims.iter().take(MOST_CLAIMS) {
-        if same_host(claim.key_document(), own) {
-            refused = Refusal::NoKey("nobody here sends to us".to_owned());
+        if let Err(refusal) = check(claim, own) {
+            refused = refusal;
             continue;
         }
         if app.store.is_blocked(None, claim.key_document()).await? {
@@ -101,8 +106,23 @@ fn vanishing(body: &[u8]) -> Option<String> {
     (actor == object).then_some(actor)
 }
 
-/// The actor whose key made a signature.
-async fn signer(
+/// Whether the key that a claim names may be looked up at all. `own` is our base URL.
+pub fn check(claim: &Claim, own: &str) -> Result<(), Refusal> {
+    if same_host(claim.key_document(), own) {
+        return Err(Refusal::NoKey("nobody here sends to us".to_owned()));
+    }
+    // The database has no room for every character.
+    match claim.key_id().contains(char::is_control) {
+        true => Err(Refusal::NoKey("its id is not a web address".to_owned())),
+        false => Ok(()),
+    }
+}
+
+/// The actor whose key made a signature: a known key, else one that is fetched where that is allowed; a known one that does
+/// not fit is fetched anew once.
+///
+/// `gone` is who says that they are gone, if that is what was sent.
+pub async fn signer(
     app: &App,
     claim: &Claim,
     bound: &Bound<'_>,
@@ -125,11 +145,14 @@ async fn signer(
         Ok(()) => return Ok(Ok(actor)),
         Err(error) => error,
     };
-    let host = host_of(&actor.told.uri).unwrap_or_default();
-    if !error.may_be_an_old_key() || !may_fetch(&host) {
+    if !error.may_be_an_old_key() {
         return Ok(Err(error.into()));
     }
-    match app.actors.refresh(&actor.told.uri, now).await {
+    let host = host_of(&actor.told.uri).unwrap_or_default();
+    if app.actors.would_ask(&actor.told.uri, now).await? && !may_fetch(&host) {
+        return Ok(Err(error.into()));
+    }
+    match app.actors.refresh_soon(&actor.told.uri, now).await {
         Ok(_) => {}
         // Its own host says the same as the activity.
         Err(actors::Error::Gone(_)) if gone == Some(&actor.told.uri) => return Ok(Ok(actor)),
@@ -143,7 +166,7 @@ async fn signer(
     }
 }
 
-/// Somebody's key, fetched where that is needed and allowed.
+/// Somebody's key, fetched where that is needed and allowed. Nobody's allowance is used up where nothing will be fetched.
 async fn key(
     app: &App,
     document: &str,
@@ -154,7 +177,7 @@ async fn key(
     let Some(host) = host_of(document) else {
         return Ok(Err(Refusal::NoKey("its id is not a web address".to_owned())));
     };
-    if !may_fetch(&host) {
+    if app.actors.would_ask(document, now).await? && !may_fetch(&host) {
         return Ok(Err(Refusal::Crowded));
     }
     match app.actors.by_key(document, id, now).await {
@@ -166,6 +189,7 @@ async fn key(
 fn no_key<T>(error: actors::Error) -> Result<Result<T, Refusal>, Error> {
     match error {
         actors::Error::Gone(_) | actors::Error::Unknown(_) => Ok(Err(Refusal::NoKey(error.to_string()))),
+        _ if error.is_ours() => Ok(Err(Refusal::Crowded)),
         actors::Error::Later(why) => Ok(Err(Refusal::Later(why))),
         inner @ actors::Error::Inner(_) => Err(inner.into()),
     }
@@ -187,25 +211,59 @@ async fn author(
         Ok(read) => read,
         Err(refusal) => return Ok(Err(refusal.into())),
     };
-    let actor = match incoming.actor == signer.told.uri {
-        true => signer,
-        false => match prover(app, &value, &incoming.actor, may_fetch, now).await? {
-            Ok(prover) => prover,
+    let own = incoming.actor == signer.told.uri;
+    let (actor, seal) = if own {
+        if let Err(refusal) = own_proof(app, &value, &signer, now).await? {
+            return Ok(Err(refusal));
+        }
+        (signer, claim.seal())
+    } else {
+        if incoming.id.is_none() {
+            // By its id a second copy is known, whoever brings it.
+            return Ok(Err(incoming::Refusal::NoActivity("what is passed on needs an id").into()));
+        }
+        match prover(app, &value, &incoming.actor, may_fetch, now).await? {
+            Ok(proven) => proven,
             Err(refusal) => return Ok(Err(refusal)),
-        },
+        }
     };
     let text = String::from_utf8_lossy(body).into_owned();
-    Ok(Ok(Sent::By(Box::new(Message { incoming, text, actor, seal: claim.seal() }))))
+    Ok(Ok(Sent::By(Box::new(Message { incoming, text, actor, seal, relayed: !own }))))
 }
 
-/// The actor whose key made the proof of an activity, if that is who the activity says.
+/// Whether the proof of an activity that its own actor signed is a good one, as far as that can be told without asking
+/// anybody. None is as good; one of a kind that we do not know says nothing.
+async fn own_proof(
+    app: &App,
+    value: &Value,
+    signer: &KnownActor,
+    now: DateTime<Utc>,
+) -> Result<Result<(), Refusal>, Error> {
+    let proof = match proof::read(value, now) {
+        Ok(Some(proof)) => proof,
+        Ok(None) | Err(signature::Error::Unsupported(_)) => return Ok(Ok(())),
+        Err(error) => return Ok(Err(error.into())),
+    };
+    let method = proof.verification_method();
+    match app.actors.known_key(document_of(method), method).await {
+        Ok(Some((owner, _))) if owner.told.uri != signer.told.uri => Ok(Err(foreign_proof())),
+        Ok(Some((_, key))) => Ok(proof.verify(&key).map_err(Refusal::from)),
+        Ok(None) => Ok(Ok(())),
+        Err(error) => no_key(error),
+    }
+}
+
+/// The actor whose key made the proof of an activity that somebody else passes on, if that is who the activity says; and
+/// what tells the proof from others.
+///
+/// The proof has to be as young as a signature: else whoever has an old one could say it again when it is forgotten here.
 async fn prover(
     app: &App,
     value: &Value,
     actor: &str,
     may_fetch: MayFetch<'_>,
     now: DateTime<Utc>,
-) -> Result<Result<KnownActor, Refusal>, Error> {
+) -> Result<Result<(KnownActor, [u8; 32]), Refusal>, Error> {
     let none =
         || signature::Error::WrongKey("the activity is not the signer's and carries no proof of its own".to_owned());
     let proof = match proof::read(value, now) {
@@ -213,11 +271,14 @@ async fn prover(
         Ok(None) => return Ok(Err(none().into())),
         Err(error) => return Ok(Err(error.into())),
     };
+    if let Err(error) = timely(proof.created(), now) {
+        return Ok(Err(error.into()));
+    }
     if app.store.is_blocked(None, actor).await? {
         return Ok(Err(Refusal::Blocked));
     }
     let method = proof.verification_method();
-    let document = method.split_once('#').map_or(method, |(document, _)| document);
+    let document = document_of(method);
     let known = match app.actors.known_key(document, method).await {
         Ok(known) => known,
         Err(error) => return no_key(error),
@@ -230,7 +291,46 @@ async fn prover(
         },
     };
     if owner.told.uri != actor {
-        return Ok(Err(signature::Error::WrongKey("the proof is not that of the activity's actor".to_owned()).into()));
+        return Ok(Err(foreign_proof()));
     }
-    Ok(proof.verify(&key).map(|()| owner).map_err(Refusal::from))
+    Ok(proof.verify(&key).map(|()| (owner, proof.seal())).map_err(Refusal::from))
+}
+
+/// Whether a proof is of our time, as a signature of a request has to be.
+fn timely(created: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<(), signature::Error> {
+    let created = created.ok_or(signature::Error::Uncovered("the time at which the proof was made"))?;
+    if created < now - OLDEST_PROOF {
+        return Err(signature::Error::Outdated("the proof of what is passed on was made more than 13 hours ago"));
+    }
+    if created > now + EARLIEST_PROOF {
+        return Err(signature::Error::Outdated("the proof of what is passed on is of a time to come"));
+    }
+    Ok(())
+}
+
+fn foreign_proof() -> Refusal {
+    signature::Error::WrongKey("the proof is not that of the activity's actor".to_owned()).into()
+}
+
+/// Where a key stands: its id without the fragment.
+fn document_of(key_id: &str) -> &str {
+    key_id.split_once('#').map_or(key_id, |(document, _)| document)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_proof_of_what_is_passed_on_is_of_our_time() {
+        let now = Utc::now();
+        let judged = |minutes: i64| timely(Some(now + TimeDelta::minutes(minutes)), now);
+        for good in [-779, 0, 59] {
+            assert_eq!(judged(good), Ok(()), "{good}");
+        }
+        for bad in [-781, 61, -1_000_000] {
+            assert!(matches!(judged(bad), Err(signature::Error::Outdated(_))), "{bad}");
+        }
+        assert!(matches!(timely(None, now), Err(signature::Error::Uncovered(_))));
+    }
 }

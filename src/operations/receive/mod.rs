@@ -29,8 +29,10 @@ pub struct Message {
     pub text: String,
     /// Whose it is.
     pub actor: KnownActor,
-    /// What tells the request from every other that is not a copy of it.
+    /// What tells it from every other that is not a copy of it: by the request, or by its proof if somebody else sent it.
     pub seal: [u8; 32],
+    /// Whether somebody else sent it. Then it is not new because the request is.
+    pub relayed: bool,
 }
 
 /// What became of an activity. All of these are success for its sender, but the last.

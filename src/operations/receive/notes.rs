@@ -61,7 +61,8 @@ pub(super) async fn told(
         return Ok(Outcome::Ignored("it answers nothing"));
     };
     match app.store.find_answered(answers).await? {
-        Some(answered) => match judge(app, actor, told, &answered, changed, now).await? {
+        // What is passed on may be of any day: it says itself when it was changed, or takes the place of nothing.
+        Some(answered) => match judge(app, actor, told, &answered, changed && !message.relayed, now).await? {
             Ok(reply) => carry_out(app, message, &Effect::Reply(&reply.borrow(id, answers)), now).await,
             Err(why) => Ok(Outcome::Ignored(why)),
         },
@@ -146,7 +147,8 @@ impl Judged {
     }
 }
 
-/// Whether a reply for everyone to what stands here is kept, and as what.
+/// Whether a reply for everyone to what stands here is kept, and as what. With `changed` it counts as changed now if it
+/// does not say when it was.
 async fn judge(
     app: &App,
     actor: &KnownActor,

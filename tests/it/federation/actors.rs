@@ -4,6 +4,8 @@ use super::{activity, actor, nothing, pem};
 use crate::support::{Heard, Peer, Reply, TestApp};
 use chrono::{DateTime, Duration, Utc};
 use everpost::federation::actors::{Actors, Error};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use serde_json::json;
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -181,41 +183,61 @@ impl Gate {
 }
 
 #[tokio::test]
-async fn a_flood_of_unknown_actors_makes_a_bounded_number_of_fetches() {
+async fn slow_hosts_make_a_bounded_number_of_fetches_and_hold_up_nobody_else() {
     let (app, now, gate) = (TestApp::start().await, Utc::now(), Gate::default());
-    let start = || {
-        let gate = gate.clone();
+    let start = |gate: Option<Gate>| {
         let pem = pem();
         Peer::start(move |heard| -> Reply {
-            gate.pass();
+            if let Some(gate) = &gate {
+                gate.pass();
+            }
             let actor_id = id(heard, &heard.target);
             activity(&actor(&actor_id, &format!("{actor_id}#main-key"), &pem))
         })
     };
-    let peers = [start(), start(), start()];
+    let slow = [start(Some(gate.clone())), start(Some(gate.clone()))];
+    let quick = start(None);
     let urls = |peer: &Peer| (0..10).map(|n| peer.url(&format!("/users/{n}"))).collect::<Vec<_>>();
     let ask = |url: String| {
         let actors = app.app.actors.clone();
         tokio::spawn(async move { actors.resolve(&url, now).await })
     };
-    // Four of the first host and four of the second get through; the third finds no place.
-    let tasks: Vec<_> = peers[..2].iter().flat_map(urls).map(ask).collect();
+    // Two of each slow host get through.
+    let mut tasks: FuturesUnordered<_> = slow.iter().flat_map(urls).map(ask).collect();
     let waiting = gate.clone();
-    tokio::task::spawn_blocking(move || waiting.wait_for(8)).await.unwrap();
-    for url in urls(&peers[2]) {
-        let found = app.app.actors.resolve(&url, now).await;
-        assert!(matches!(found, Err(Error::Later(_))), "{found:?}");
+    tokio::task::spawn_blocking(move || waiting.wait_for(4)).await.unwrap();
+    for url in urls(&quick) {
+        app.app.actors.resolve(&url, now).await.unwrap();
+    }
+    // The others wait for a place, and not for ever.
+    for _ in 0..16 {
+        let found = tasks.next().await.unwrap().unwrap();
+        assert!(found.as_ref().is_err_and(Error::is_ours), "{found:?}");
     }
     gate.open();
-    let mut good = 0;
-    for task in tasks {
-        match task.await.unwrap() {
-            Ok(_) => good += 1,
-            Err(error) => assert!(matches!(error, Error::Later(_)), "{error:?}"),
-        }
+    while let Some(task) = tasks.next().await {
+        task.unwrap().unwrap();
     }
-    let counts: Vec<usize> = peers.iter().map(|peer| peer.heard().len()).collect();
-    assert_eq!((good, counts), (8, vec![4, 4, 0]));
+    let counts: Vec<usize> = slow.iter().chain([&quick]).map(|peer| peer.heard().len()).collect();
+    assert_eq!(counts, [2, 2, 10]);
     // Who found no place may ask again at once.
-    assert!(app.app.actors.resolve(&urls(&peers[2])[0], now).await.is_ok());
+    let mut good = 0;
+    for url in urls(&slow[0]) {
+        good += usize::from(app.app.actors.resolve(&url, now).await.is_ok());
+    }
+    assert_eq!((good, slow[0].heard().len()), (10, 10));
+}
+
+#[tokio::test]
+async fn whether_somebody_would_be_asked_is_known_before() {
+    let (app, peer, (now, later)) = (TestApp::start().await, usual(pem()), times());
+    let (ann, nobody) = (peer.url("/users/ann"), peer.url("/users/nobody"));
+    let would = async |url: &str, at| app.app.actors.would_ask(url, at).await.unwrap();
+    assert!(would(&ann, now).await && would(&nobody, now).await);
+    app.app.actors.resolve(&ann, now).await.unwrap();
+    assert!(app.app.actors.resolve(&nobody, now).await.is_err());
+    assert!(!would(&ann, now).await && !would(&nobody, now).await);
+    assert!(!restarted(&app).would_ask(&ann, now).await.unwrap(), "another process asked");
+    assert!(would(&ann, later).await && would(&nobody, later).await);
+    assert_eq!(peer.heard().len(), 2);
 }

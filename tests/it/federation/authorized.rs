@@ -14,7 +14,11 @@ const ACTIVITY: &str = "application/activity+json";
 
 /// A server that wants to know who asks, with a post.
 async fn app() -> TestApp {
-    let settings = Settings { authorized_fetch: true, cache_bytes: 1 << 20, ..Settings::default() };
+    app_with(Settings::default()).await
+}
+
+async fn app_with(settings: Settings) -> TestApp {
+    let settings = Settings { authorized_fetch: true, cache_bytes: 1 << 20, ..settings };
     let app = TestApp::start_as(None, settings).await;
     account(&app, "ann").await;
     store(&app, "ann", &[post(AT)]).await;
@@ -48,12 +52,25 @@ impl Bob {
 
     /// GET, signed.
     async fn get(&self, app: &TestApp, path: &str, scheme: Scheme, now: DateTime<Utc>) -> Answer {
+        self.get_from(app, None, path, scheme, now).await
+    }
+
+    /// The same, as a proxy says from that address.
+    async fn get_from(
+        &self,
+        app: &TestApp,
+        address: Option<&str>,
+        path: &str,
+        scheme: Scheme,
+        now: DateTime<Utc>,
+    ) -> Answer {
         let (_, authority) = app.base.split_once("://").unwrap();
         let headers = vec![("accept", ACTIVITY.as_bytes())];
         let head = Head { method: "GET", scheme: "http", authority, target: path, headers };
         let signer = Signer { key_id: &self.sender.key_id, key: &self.sender.key };
         let made = signer.sign(scheme, &head, None, now).unwrap();
-        let headers: Vec<(&str, &str)> = made.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let mut headers: Vec<(&str, &str)> = made.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        headers.extend(address.map(|address| ("x-forwarded-for", address)));
         app.get_with(path, &[&[("accept", ACTIVITY)], headers.as_slice()].concat()).await
     }
 
@@ -130,6 +147,36 @@ async fn a_signature_that_proves_nothing_is_401() {
     let broken = app.get_with(&note(), &[("accept", ACTIVITY), ("signature", "x")]).await;
     assert_eq!(broken.status, 400);
     assert_eq!(bob.status(&app).await, 200);
+}
+
+#[tokio::test]
+async fn nobody_here_signs_what_comes_here_and_our_own_actors_are_not_fetched() {
+    let (app, mut bob) = (app().await, Bob::start());
+    bob.sender.key_id = format!("{}/users/ann#main-key", app.base);
+    assert_eq!(bob.status(&app).await, 401);
+    assert_eq!(app.database.number("SELECT count(*) FROM remote_actors"), 0);
+}
+
+#[tokio::test]
+async fn strangers_make_a_bounded_number_of_fetches_and_are_told_to_wait() {
+    let trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    let (app, mut bob) = (app_with(Settings { trusted_proxies, ..Settings::default() }).await, Bob::start());
+    let (began, mut refused) = (std::time::Instant::now(), 0);
+    for n in 0..150 {
+        bob.sender.key_id = bob.peer.url(&format!("/users/x{n}#main-key"));
+        let answer = bob.get_from(&app, Some("203.0.113.9"), &note(), Scheme::Cavage, Utc::now()).await;
+        match answer.status {
+            401 => {}
+            429 => refused += 1,
+            other => panic!("{other}"),
+        }
+    }
+    // Each counts for twenty-one, of two thousand and a hundred a second.
+    let most = 96 + 5 * usize::try_from(began.elapsed().as_secs() + 1).unwrap();
+    assert!(bob.peer.heard().len() <= most && refused >= 150_usize.saturating_sub(most), "{refused} of 150");
+    bob.sender.key_id = bob.peer.url("/users/bob#main-key");
+    let other = bob.get_from(&app, Some("203.0.113.10"), &note(), Scheme::Cavage, Utc::now()).await;
+    assert_eq!(other.status, 200, "{}", other.body);
 }
 
 #[tokio::test]

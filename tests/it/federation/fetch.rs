@@ -114,6 +114,8 @@ async fn a_handle_stands_for_an_actor() {
             "old" => jrd("ann", "ann"),
             "thief" => jrd("ann", "thief"),
             "page" => Reply::new(200, "application/jrd+json", "{\"subject\":\"acct:page@x\",\"links\":[]}"),
+            // A file that somebody put there.
+            "upload" => Reply { headers: Vec::new(), ..jrd("upload", "upload") },
             _ => nothing(404),
         }
     });
@@ -124,6 +126,7 @@ async fn a_handle_stands_for_an_actor() {
     }
     assert!(matches!(webfinger(&handle("thief")).await, Err(Error::Wrong { .. })));
     assert!(matches!(webfinger(&handle("page")).await, Err(Error::Wrong { .. })));
+    assert!(matches!(webfinger(&handle("upload")).await, Err(Error::Wrong { .. })));
     assert!(matches!(webfinger(&handle("nobody")).await, Err(Error::NotFound(_))));
     for wrong in ["ann", "@a.example", "ann@", "ann@a.example/path", "ann@u:p@a.example", "ann@a.example?x"] {
         assert!(matches!(webfinger(wrong).await, Err(Error::Wrong { .. })), "{wrong}");

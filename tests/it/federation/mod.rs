@@ -3,6 +3,7 @@
 mod actors;
 mod authorized;
 mod courier;
+mod errands;
 mod fetch;
 mod guard;
 mod proofs;

@@ -3,9 +3,10 @@
 use super::far::{Far, Person, Sending};
 use super::{FIRST, ann, app_with, app_with_posts, note, rows};
 use crate::support::TestApp;
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use everpost::domain::block::BlockTarget;
 use everpost::domain::remote::{RemoteActor, RemoteKey};
+use everpost::federation::proof;
 use everpost::federation::signature::Scheme;
 use everpost::http;
 use serde_json::{Value, json};
@@ -176,6 +177,87 @@ async fn a_relayed_activity_needs_the_proof_of_its_own_actor() {
     app.app.store.insert_block(None, &BlockTarget::Actor(bob.uri.clone()), "", Utc::now()).await.unwrap();
     assert_eq!(relay.send(&app, &bob.prove(like(&app, &bob, 4))).await.status, 403, "a relay is no way around a block");
     assert_eq!(rows(&app, "reactions"), 0, "the block took back what was given before");
+}
+
+/// Bob's proof of that time on an activity.
+fn proven(bob: &Person, mut activity: Value, at: DateTime<Utc>) -> Value {
+    proof::add(&mut activity, &bob.proof_key(), &bob.ed25519, at).unwrap();
+    activity
+}
+
+#[tokio::test]
+async fn an_old_proof_is_not_believed_from_others_and_is_from_its_own_actor() {
+    let (app, far, other) = (app_with_posts().await, Far::start(), Far::start());
+    let (bob, relay, now) = (far.person("bob"), other.person("relay"), Utc::now());
+    for (number, at) in [(1, now - TimeDelta::hours(14)), (2, now + TimeDelta::hours(2))] {
+        let old = proven(&bob, like(&app, &bob, number), at);
+        assert_eq!(relay.send(&app, &old).await.status, 401, "{at}");
+        bob.says(&app, &old).await;
+    }
+    let mut nameless = like(&app, &bob, 3);
+    nameless.as_object_mut().unwrap().remove("id");
+    assert_eq!(relay.send(&app, &proven(&bob, nameless, now)).await.status, 400, "a second copy could not be told");
+    relay.says(&app, &proven(&bob, like(&app, &bob, 4), now - TimeDelta::hours(12))).await;
+}
+
+#[tokio::test]
+async fn a_follow_that_others_pass_on_again_does_not_bring_back_what_was_undone() {
+    let (app, far, other) = (app_with_posts().await, Far::start(), Far::start());
+    let (bob, relay) = (far.person("bob"), other.person("relay"));
+    let follow = bob.prove(bob.does("Follow", 1, ann(&app)));
+    relay.says(&app, &follow).await;
+    assert_eq!(rows(&app, "followers"), 1);
+    bob.says(&app, &bob.does("Undo", 2, follow.clone())).await;
+    relay.send_as(&app, Sending { at: Utc::now() - TimeDelta::minutes(1), ..Sending::of(&follow) }).await;
+    assert_eq!(rows(&app, "followers"), 0, "another request, and the same proof");
+}
+
+#[tokio::test]
+async fn a_change_that_others_pass_on_takes_the_place_of_nothing_unless_it_says_when_it_was_made() {
+    let (app, far, other) = (app_with_posts().await, Far::start(), Far::start());
+    let (bob, relay) = (far.person("bob"), other.person("relay"));
+    let told = |number: u32, html: &str, updated: Option<&str>| {
+        let mut note = bob.note(1, &note(&app, FIRST), html);
+        if let Some(updated) = updated {
+            note["updated"] = json!(updated);
+        }
+        let mut activity = bob.creates(number, note);
+        activity["type"] = json!(if number == 1 { "Create" } else { "Update" });
+        bob.prove(activity)
+    };
+    let kept = || app.database.texts("SELECT content_html FROM replies");
+    bob.says(&app, &told(1, "<p>one</p>", None)).await;
+    relay.says(&app, &told(2, "<p>two</p>", Some("2024-03-02T12:00:00Z"))).await;
+    assert_eq!(kept(), ["<p>two</p>"]);
+    relay.says(&app, &told(3, "<p>one</p>", None)).await;
+    relay.says(&app, &told(4, "<p>one</p>", Some("2024-02-01T12:00:00Z"))).await;
+    assert_eq!(kept(), ["<p>two</p>"]);
+    bob.says(&app, &told(5, "<p>three</p>", None)).await;
+    assert_eq!(kept(), ["<p>three</p>"], "whoever says it of their own is believed to say it now");
+}
+
+#[tokio::test]
+async fn a_wrong_proof_is_401_also_from_its_own_actor_and_an_unknown_kind_of_proof_is_nothing() {
+    let (app, far) = (app_with_posts().await, Far::start());
+    let (bob, eve) = (far.person("bob"), far.person("eve"));
+    eve.says(&app, &like(&app, &eve, 1)).await;
+    let mut changed = bob.prove(like(&app, &bob, 1));
+    changed["object"] = json!(note(&app, super::SECOND));
+    assert_eq!(bob.send(&app, &changed).await.status, 401, "it is about something else");
+    let foreign = proven(&eve, like(&app, &bob, 2), Utc::now());
+    assert_eq!(bob.send(&app, &foreign).await.status, 401, "it is somebody else's");
+    let mut nowhere = bob.prove(like(&app, &bob, 3));
+    nowhere["proof"]["verificationMethod"] = json!(format!("{}\u{0}", bob.proof_key()));
+    assert_eq!(bob.send(&app, &nowhere).await.status, 400, "no key is named so");
+    assert_eq!(rows(&app, "reactions"), 1);
+    let mut unknown = bob.prove(like(&app, &bob, 4));
+    unknown["proof"]["cryptosuite"] = json!("eddsa-rdfc-2022");
+    bob.says(&app, &unknown).await;
+    let mut hidden = bob.prove(like(&app, &bob, 5));
+    hidden["proof"]["verificationMethod"] = json!("https://other.example/nowhere");
+    bob.says(&app, &hidden).await;
+    assert_eq!(rows(&app, "reactions"), 2);
+    assert_eq!(far.asked_for("/users/bob"), 1, "nobody is asked for the key of a proof");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! What the store keeps of what came in: each once, counted, and gone with its author.
 
 use super::{FIRST, SECOND, app_with_posts};
-use crate::support::{TestApp, status_id};
+use crate::support::{PATIENCE, TestApp, status_id};
 use chrono::{DateTime, TimeDelta, Utc};
 use everpost::domain::echo::{Errand, ErrandKind, ReactionKind, Reply};
 use everpost::domain::ids::PostId;
@@ -10,6 +10,7 @@ use everpost::store::reactions::{NewReaction, Undo};
 use everpost::store::received::{Effect, REMEMBERED, Taken};
 use everpost::store::replies::NewReply;
 use everpost::text::SafeHtml;
+use std::time::{Duration, Instant};
 
 async fn actor(app: &TestApp, name: &str) -> KnownActor {
     let uri = format!("https://far.example/users/{name}");
@@ -189,6 +190,129 @@ async fn what_is_kept_below_a_post_is_bounded_and_goes_with_the_post() {
 }
 
 #[tokio::test]
+async fn one_actor_has_a_part_of_what_is_kept_below_a_post_and_still_changes_it() {
+    let app = app_with_posts().await;
+    let (store, now) = (&app.app.store, Utc::now());
+    let (bob, cat) = (actor(&app, "bob").await, actor(&app, "cat").await);
+    let content = SafeHtml::sanitise("<p>Hello</p>");
+    let take = async |who: &KnownActor, number: i64, updated: Option<DateTime<Utc>>| {
+        let uri = format!("{}/notes/{number}", who.told.uri);
+        let told = NewReply { updated, ..reply(&uri, &content, PostId(status_id(FIRST))) };
+        store.receive(who, None, &Effect::Reply(&told), now).await.unwrap()
+    };
+    for number in 0..Reply::MOST_OF_ONE {
+        assert_eq!(take(&bob, number, None).await, Taken::Changed, "{number}");
+    }
+    assert_eq!(take(&bob, Reply::MOST_OF_ONE, None).await, Taken::Unchanged);
+    assert_eq!(take(&bob, 0, Some(now)).await, Taken::Changed, "what is kept can be changed");
+    assert_eq!(take(&cat, 0, None).await, Taken::Changed, "there is room for others");
+}
+
+#[tokio::test]
+async fn of_long_replies_only_as_many_are_listed_as_a_page_can_hold_and_the_ids_of_all() {
+    let app = app_with_posts().await;
+    let (bob, post) = (actor(&app, "bob").await, PostId(status_id(FIRST)));
+    app.database.execute(&format!(
+        "INSERT INTO replies (post_id, actor_id, uri, answers_uri, depth, content_html, published_at, received_at) \
+         SELECT {post}, {}, 'https://far.example/notes/' || n, 'https://far.example/', n % 2 + 1, repeat('x', 60000), \
+         now() + n * interval '1 second', now() FROM generate_series(1, 40) AS n",
+        bob.id.0
+    ));
+    let listed = app.app.store.list_replies(&[post], 100).await.unwrap();
+    assert_eq!((listed.len(), listed[0].uri.as_str()), (17, "https://far.example/notes/1"), "1 MiB");
+    assert_eq!(listed[0].author.uri, bob.told.uri);
+    assert_eq!(app.app.store.list_replies(&[post], 3).await.unwrap().len(), 3);
+    let ids = app.app.store.list_reply_ids(post).await.unwrap();
+    assert_eq!((ids.len(), &ids[0]), (40, &("https://far.example/notes/1".to_owned(), 2)));
+}
+
+/// A transaction of somebody else that holds the numbers of a post.
+fn hold(app: &TestApp, post: PostId) -> diesel::PgConnection {
+    use diesel::connection::{Connection, SimpleConnection};
+    let mut holder = diesel::PgConnection::establish(&app.database.url()).unwrap();
+    holder.batch_execute(&format!("BEGIN; SELECT likes FROM echoes WHERE post_id = {post} FOR UPDATE")).unwrap();
+    holder
+}
+
+/// Look until that many wait for a lock.
+async fn until_waiting(app: &TestApp, number: i64) {
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let began = Instant::now();
+    while app.database.number(waiting) != number {
+        assert!(began.elapsed() < PATIENCE, "there are never {number} who wait");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Do one thing that waits for the holder, then another one while it waits, and then let both go on.
+async fn together<A, B>(
+    app: &TestApp,
+    holder: diesel::PgConnection,
+    one: impl Future<Output = A>,
+    other: impl Future<Output = B>,
+) -> (A, B) {
+    let second = async {
+        until_waiting(app, 1).await;
+        other.await
+    };
+    let release = async {
+        until_waiting(app, 2).await;
+        drop(holder);
+    };
+    let (one, other, ()) = tokio::join!(one, second, release);
+    (one, other)
+}
+
+#[tokio::test]
+async fn two_who_vanish_together_do_not_wait_for_each_other_in_a_circle() {
+    let app = app_with_posts().await;
+    let (store, now) = (&app.app.store, Utc::now());
+    let (bob, cat) = (actor(&app, "bob").await, actor(&app, "cat").await);
+    let (first, second) = (PostId(status_id(FIRST)), PostId(status_id(SECOND)));
+    let content = SafeHtml::sanitise("<p>Hello</p>");
+    for (who, liked, answered) in [(&cat, first, second), (&bob, second, first)] {
+        let like = NewReaction { post: liked, kind: ReactionKind::Like, emoji: None, uri: None };
+        store.receive(who, None, &Effect::React(&like), now).await.unwrap();
+        let uri = format!("{}/notes/1", who.told.uri);
+        store.receive(who, None, &Effect::Reply(&reply(&uri, &content, answered)), now).await.unwrap();
+    }
+    let vanish = async |who: &KnownActor| store.receive(who, None, &Effect::Vanish, now).await.unwrap();
+    let went = together(&app, hold(&app, first), vanish(&cat), vanish(&bob)).await;
+    assert_eq!(went, (Taken::Changed, Taken::Changed));
+    assert_eq!(app.database.texts(DISAGREEING), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn who_vanishes_twice_at_the_same_time_is_gone_once() {
+    let app = app_with_posts().await;
+    let (store, now) = (&app.app.store, Utc::now());
+    let (bob, post) = (actor(&app, "bob").await, PostId(status_id(FIRST)));
+    let like = NewReaction { post, kind: ReactionKind::Like, emoji: None, uri: None };
+    store.receive(&bob, None, &Effect::React(&like), now).await.unwrap();
+    let vanish = async || store.receive(&bob, None, &Effect::Vanish, now).await.unwrap();
+    let went = together(&app, hold(&app, post), vanish(), vanish()).await;
+    assert_eq!(went, (Taken::Changed, Taken::ActorGone));
+}
+
+#[tokio::test]
+async fn a_reply_that_is_deleted_while_it_is_being_kept_does_not_stay() {
+    let app = app_with_posts().await;
+    let (store, now) = (&app.app.store, Utc::now());
+    let (bob, post) = (actor(&app, "bob").await, PostId(status_id(FIRST)));
+    let like = NewReaction { post, kind: ReactionKind::Like, emoji: None, uri: None };
+    store.receive(&bob, None, &Effect::React(&like), now).await.unwrap();
+    let (uri, content) = ("https://far.example/notes/1", SafeHtml::sanitise("<p>Hello</p>"));
+    let told = reply(uri, &content, post);
+    let keep = async || store.receive(&bob, None, &Effect::Reply(&told), now).await.unwrap();
+    let delete = async || store.receive(&bob, None, &Effect::Delete(uri), now).await.unwrap();
+    let came = together(&app, hold(&app, post), keep(), delete()).await;
+    assert_eq!(came, (Taken::Changed, Taken::Changed));
+    assert_eq!(app.database.number("SELECT count(*) FROM replies"), 0);
+    assert_eq!(app.database.texts(DISAGREEING), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn replies_of_whom_the_server_or_the_owner_blocks_are_not_listed() {
     use everpost::domain::block::BlockTarget;
     let app = app_with_posts().await;
@@ -202,7 +326,10 @@ async fn replies_of_whom_the_server_or_the_owner_blocks_are_not_listed() {
         .receive(&bob, None, &Effect::Reply(&reply("https://far.example/notes/1", &content, post)), now)
         .await
         .unwrap();
-    let listed = async || store.list_replies(&[post], 9).await.unwrap().len();
+    let listed = async || {
+        let ids = store.list_reply_ids(post).await.unwrap();
+        (store.list_replies(&[post], 9).await.unwrap().len(), ids.len())
+    };
     let domain = |name: &str| BlockTarget::Domain(name.to_owned());
     for (account, target, left) in [
         (None, domain("far.example"), 0),
@@ -212,10 +339,10 @@ async fn replies_of_whom_the_server_or_the_owner_blocks_are_not_listed() {
         (None, domain("ar.example"), 1),
     ] {
         store.insert_block(account, &target, "", now).await.unwrap();
-        assert_eq!(listed().await, left, "{target:?}");
+        assert_eq!(listed().await, (left, left), "{target:?}");
         store.delete_block(account, &target).await.unwrap();
     }
-    assert_eq!(listed().await, 1);
+    assert_eq!(listed().await, (1, 1));
 }
 
 #[tokio::test]

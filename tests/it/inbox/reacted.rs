@@ -6,6 +6,8 @@ use crate::support::{PATIENCE, TestApp};
 use chrono::Utc;
 use everpost::domain::block::BlockTarget;
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 fn kept(app: &TestApp) -> Vec<String> {
@@ -144,6 +146,51 @@ async fn archived_totals_and_those_that_came_here_are_added_where_the_owner_want
     until(&app, FIRST, (6, 2)).await;
 }
 
+/// Count from now on how often somebody tells of changes.
+async fn listen(app: &TestApp) -> (Arc<AtomicUsize>, tokio::task::JoinHandle<()>) {
+    let heard = Arc::new(AtomicUsize::new(0));
+    let (store, count) = (app.app.store.clone(), heard.clone());
+    let listening = Arc::new(tokio::sync::Notify::new());
+    let started = listening.clone();
+    let listener = tokio::spawn(async move {
+        use everpost::store::changes::Heard;
+        let hear = |what| match what {
+            Heard::Listening => started.notify_one(),
+            _ => drop(count.fetch_add(1, Ordering::SeqCst)),
+        };
+        store.listen(hear).await;
+    });
+    listening.notified().await;
+    (heard, listener)
+}
+
+#[tokio::test]
+async fn who_does_and_undoes_for_ever_empties_no_cache_more_than_twice_a_second() {
+    let (app, far) = (app_with_posts().await, Far::start());
+    let bob = far.person("bob");
+    bob.says(&app, &bob.does("Like", 1, "https://other.example/1")).await;
+    let (heard, listener) = listen(&app).await;
+    let began = Instant::now();
+    for round in 0..20 {
+        let number = 10 + 4 * round;
+        bob.says(&app, &bob.does("Follow", number, ann(&app))).await;
+        bob.says(&app, &bob.does("Block", number + 1, ann(&app))).await;
+        let told = bob.note(number, &note(&app, FIRST), "<p>Hello</p>");
+        let id = told["id"].clone();
+        bob.says(&app, &bob.creates(number + 2, told)).await;
+        bob.says(&app, &bob.does("Delete", number + 3, id)).await;
+    }
+    assert_eq!((rows(&app, "followers"), rows(&app, "replies")), (0, 0));
+    while app.object("/users/ann/followers").await["totalItems"] != 0 {
+        assert!(began.elapsed() < 2 * PATIENCE, "the last of it is told as well");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let seconds = usize::try_from(began.elapsed().as_secs()).unwrap();
+    listener.abort();
+    let heard = heard.load(Ordering::SeqCst);
+    assert!((1..=2 * seconds + 4).contains(&heard), "{heard} in {seconds} s for 80 activities");
+}
+
 #[tokio::test]
 async fn a_flood_of_likes_empties_no_cache_more_than_once_a_second() {
     let (app, far) = (app_with_posts().await, Far::start());
@@ -151,19 +198,7 @@ async fn a_flood_of_likes_empties_no_cache_more_than_once_a_second() {
     for who in &people {
         who.says(&app, &who.does("Like", 1, "https://other.example/1")).await;
     }
-    let heard = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let (store, count) = (app.app.store.clone(), heard.clone());
-    let listening = std::sync::Arc::new(tokio::sync::Notify::new());
-    let started = listening.clone();
-    let listener = tokio::spawn(async move {
-        use everpost::store::changes::Heard;
-        let hear = |what| match what {
-            Heard::Listening => started.notify_one(),
-            _ => drop(count.fetch_add(1, std::sync::atomic::Ordering::SeqCst)),
-        };
-        store.listen(hear).await;
-    });
-    listening.notified().await;
+    let (heard, listener) = listen(&app).await;
     let began = Instant::now();
     let mut sent = 0;
     for round in 0..4 {
@@ -178,7 +213,7 @@ async fn a_flood_of_likes_empties_no_cache_more_than_once_a_second() {
     until(&app, FIRST, (8, 0)).await;
     until(&app, SECOND, (0, 8)).await;
     listener.abort();
-    let heard = heard.load(std::sync::atomic::Ordering::SeqCst);
+    let heard = heard.load(Ordering::SeqCst);
     assert!((1..=seconds + 3).contains(&heard), "{heard} in {seconds} s for {sent} activities");
 }
 

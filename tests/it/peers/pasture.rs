@@ -140,6 +140,10 @@ fn none_of_262_sample_activities_is_answered_with_an_error_of_ours_and_the_table
         let answer = as_an_answer(&body);
         let tried = [Some(body), answer].map(|body| {
             let Some(body) = body else { return "–".to_owned() };
+            // Of one actor 50 answers to a post are kept; what comes of each sample is seen all the same.
+            account.program.database().execute(
+                "DELETE FROM replies WHERE (SELECT count(*) FROM replies) >= 40 AND id = (SELECT min(id) FROM replies)",
+            );
             let before = counts(&account);
             let request = signed(&head, &shared_key(), totals::HOST, "/users/juno/inbox", body.as_bytes());
             let (status, answer) = send(account.serving.address, &request);

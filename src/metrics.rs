@@ -88,7 +88,11 @@ impl Default for Metrics {
         );
         registry.register("queue_deliveries", "Deliveries that wait, by what they wait for", queue.clone());
         registry.register("queue_hosts", "Hosts that something was sent to, by how they answer", hosts.clone());
-        registry.register("queue_parked_inboxes", "Inboxes that answered that they are gone", parked_inboxes.clone());
+        registry.register(
+            "queue_parked_inboxes",
+            "Inboxes that answered that they are gone or not there",
+            parked_inboxes.clone(),
+        );
         registry.register("queue_paused", "1 while the owner has everything wait", paused.clone());
         Metrics(Arc::new(Inner {
             registry,

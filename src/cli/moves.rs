@@ -29,7 +29,7 @@ impl Move {
         let account = self.account.find(app).await?;
         let Some(whom) = self.to else {
             let target = moves::undo(app, &account, now).await?;
-            println!("@{} takes follows again. Who followed it to {target} stays there.", account.address());
+            println!("@{} takes follows again. Followers who went to {target} stay there.", account.address());
             return Ok(());
         };
         let followers = app.store.count_followers(account.id, FollowState::Accepted).await?;

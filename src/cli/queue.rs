@@ -142,7 +142,10 @@ fn print_status(figures: &QueueFigures) {
         println!("hosts, {:<8} {number}", standing.as_str());
     }
     if figures.parked_inboxes > 0 {
-        println!("inboxes gone    {}  (whether their followers are is being asked)", figures.parked_inboxes);
+        println!(
+            "inboxes away    {}  (404 or 410; whether their followers are gone is being asked)",
+            figures.parked_inboxes
+        );
     }
 }
 

@@ -149,7 +149,7 @@ pub struct Leased {
     pub account: AccountId,
     /// The activity's type.
     pub kind: String,
-    /// The JSON as it is sent.
+    /// The JSON as it is sent. Empty: what it told is withdrawn, and it is not to be sent.
     pub body: String,
     /// The fragment of the key that signs it; `None`: the one in force.
     pub signed_by: Option<String>,
@@ -208,7 +208,7 @@ pub struct QueueFigures {
     pub settled: Vec<(DeliveryState, u64)>,
     /// Hosts by how they stand.
     pub hosts: Vec<(Standing, u64)>,
-    /// Inboxes that answered that they are gone, and are not cleared up yet.
+    /// Inboxes that answered 404 or 410, and are not cleared up yet.
     pub parked_inboxes: u64,
 }
 

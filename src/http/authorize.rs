@@ -110,7 +110,7 @@ async fn proven(
     }
     let bound = claim.bind(b"")?;
     let judged = authenticate::signer(data, claim, &bound, None, may_fetch, now).await?;
-    let actor = judged.map_err(|refusal| inbox::refused(&refusal))?;
+    let (actor, _) = judged.map_err(|refusal| inbox::refused(&refusal))?;
     match data.store.is_blocked(account, &actor.told.uri).await? {
         true => Err(blocked()),
         false => Ok(()),

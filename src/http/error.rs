@@ -23,6 +23,7 @@ pub struct Error {
     sentence: String,
     retry_after: Option<u32>,
     allow: Option<&'static str>,
+    is_postponed: bool,
 }
 
 /// What an error page shows, carried in the response for [`around`](super::around).
@@ -34,6 +35,8 @@ pub struct Shown {
     pub heading: &'static str,
     /// What happened.
     pub sentence: String,
+    /// Whether nothing failed here: we only want to be asked later.
+    pub is_postponed: bool,
 }
 
 impl Shown {
@@ -43,10 +46,15 @@ impl Shown {
         let heading = response.status().canonical_reason().unwrap_or("Error");
         if response.status().is_server_error() {
             tracing::error!(%error, "a request failed");
-            return Some(Shown { status: response.status().as_u16(), heading, sentence: Error::internal().sentence });
+            return Some(Shown {
+                status: response.status().as_u16(),
+                heading,
+                sentence: Error::internal().sentence,
+                is_postponed: false,
+            });
         }
         let sentence = "The server does not understand this request.".to_owned();
-        Some(Shown { status: response.status().as_u16(), heading, sentence })
+        Some(Shown { status: response.status().as_u16(), heading, sentence, is_postponed: false })
     }
 
     /// As JSON, with the id of the request.
@@ -57,7 +65,7 @@ impl Shown {
 
 impl Error {
     fn new(status: StatusCode, sentence: impl Into<String>) -> Error {
-        Error { status, sentence: sentence.into(), retry_after: None, allow: None }
+        Error { status, sentence: sentence.into(), retry_after: None, allow: None, is_postponed: false }
     }
 
     /// Nothing is there (404).
@@ -87,7 +95,8 @@ impl Error {
 
     /// It cannot be decided now; the same request may work after so many seconds (503).
     pub fn later(sentence: &str, seconds: u32) -> Error {
-        Error { retry_after: Some(seconds), ..Error::new(StatusCode::SERVICE_UNAVAILABLE, sentence) }
+        let error = Error::new(StatusCode::SERVICE_UNAVAILABLE, sentence);
+        Error { retry_after: Some(seconds), is_postponed: true, ..error }
     }
 
     /// The request is for a host that we do not answer for (421).
@@ -224,7 +233,12 @@ impl ResponseError for Error {
         response.insert_header((header::VARY, HeaderValue::from_static("Accept")));
         let mut response = response.json(json!({ "error": self.sentence }));
         let heading = self.status.canonical_reason().unwrap_or("Error");
-        let shown = Shown { status: self.status.as_u16(), heading, sentence: self.sentence.clone() };
+        let shown = Shown {
+            status: self.status.as_u16(),
+            heading,
+            sentence: self.sentence.clone(),
+            is_postponed: self.is_postponed,
+        };
         response.extensions_mut().insert(shown);
         response
     }

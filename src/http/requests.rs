@@ -3,6 +3,7 @@
 //! The id is in the answer's `X-Request-Id`, in every error, and in every log line of the request, so that a visitor can name
 //! what went wrong. Must never log an address of a visitor, a query (previews carry a token there), a header or a body.
 
+use super::error::Shown;
 use super::{Settings, extract};
 use crate::metrics::Metrics;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -49,7 +50,9 @@ pub async fn around(
         metrics.answered(status.as_u16(), begun.elapsed());
     }
     let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    if status.is_server_error() {
+    // A flood that is put off would else be a flood of lines.
+    let is_postponed = response.response().extensions().get::<Shown>().is_some_and(|shown| shown.is_postponed);
+    if status.is_server_error() && !is_postponed {
         span.in_scope(|| tracing::warn!(status = status.as_u16(), milliseconds, "a request failed"));
     } else if all {
         span.in_scope(|| tracing::info!(status = status.as_u16(), milliseconds, "answered"));

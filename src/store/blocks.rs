@@ -1,16 +1,16 @@
 //! Blocks of domains and actors.
 
 use super::reactions::discount;
-use super::remote::lower;
 use super::schema::{blocks, remote_actors};
-use super::{Error, Store, changes};
+use super::together::Question;
+use super::{Connection, Error, Store, changes};
 use crate::domain::block::{Block, BlockTarget, Blocked, domains_above};
 use crate::domain::ids::{AccountId, BlockId};
 use crate::domain::remote::host_of;
 use chrono::{DateTime, Utc};
 use diesel::dsl::exists;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use std::collections::HashMap;
 
@@ -36,18 +36,47 @@ fn columns(target: &BlockTarget) -> (&'static str, &str) {
     }
 }
 
+/// Whether an actor is blocked.
+#[derive(Clone, Debug)]
+pub(super) struct Whether {
+    account: Option<AccountId>,
+    actor: String,
+}
+
+#[derive(QueryableByName)]
+struct IsBlocked {
+    #[diesel(sql_type = Bool)]
+    blocked: bool,
+}
+
+impl Question for Whether {
+    type Answer = bool;
+
+    async fn answer(questions: &[Whether], connection: &mut Connection) -> Result<Vec<Result<bool, Error>>, Error> {
+        let accounts: Vec<Option<i64>> = questions.iter().map(|asked| asked.account.map(|id| id.0)).collect();
+        let actors: Vec<&str> = questions.iter().map(|asked| asked.actor.as_str()).collect();
+        // No name of a domain has a space.
+        let domains = |asked: &Whether| host_of(&asked.actor).map(|host| domains_above(&host).join(" "));
+        let domains: Vec<String> = questions.iter().map(|asked| domains(asked).unwrap_or_default()).collect();
+        let found: Vec<IsBlocked> = diesel::sql_query(
+            "SELECT EXISTS (SELECT FROM blocks WHERE (blocks.account_id IS NULL OR blocks.account_id = asked.account) AND ( \
+                kind = 'domain' AND target = ANY (string_to_array(domains, ' ')) OR kind = 'actor' AND target = actor \
+                OR kind = 'address' AND target IN (SELECT lower(handle) FROM remote_actors WHERE uri = actor))) AS blocked \
+            FROM unnest($1, $2, $3) WITH ORDINALITY AS asked (account, actor, domains, place) ORDER BY place",
+        )
+        .bind::<Array<Nullable<BigInt>>, _>(accounts)
+        .bind::<Array<Text>, _>(actors)
+        .bind::<Array<Text>, _>(domains)
+        .load(connection)
+        .await?;
+        Ok(found.into_iter().map(|found| Ok(found.blocked)).collect())
+    }
+}
+
 impl Store {
     /// Whether an actor, its address if it is known here, or its domain or one above that, is blocked for the whole server or for `account`.
     pub async fn is_blocked(&self, account: Option<AccountId>, actor: &str) -> Result<bool, Error> {
-        let domains = host_of(actor).map(|host| domains_above(&host)).unwrap_or_default();
-        let holds = blocks::account_id.is_null().or(blocks::account_id.eq(account.map(|account| account.0)));
-        let address = remote_actors::table
-            .filter(remote_actors::uri.eq(actor).and(lower(remote_actors::handle).eq(blocks::target.nullable())));
-        let aimed = (blocks::kind.eq("domain").and(blocks::target.eq_any(domains)))
-            .or(blocks::kind.eq("actor").and(blocks::target.eq(actor)))
-            .or(blocks::kind.eq("address").and(exists(address)));
-        let found = blocks::table.filter(holds.assume_not_null()).filter(aimed);
-        Ok(diesel::select(exists(found)).get_result(&mut self.connection().await?).await?)
+        self.blocked.ask(Whether { account, actor: actor.to_owned() }).await
     }
 
     /// Block: those at whom it is aimed follow no more, their reactions are taken back, their replies are not listed,

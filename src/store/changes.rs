@@ -20,8 +20,8 @@ const PULSE: Duration = Duration::from_secs(5);
 /// Wait before another try to connect: the first, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
-/// Shortest time between two tellings of what comes in floods.
-const GENTLE: Duration = Duration::from_secs(1);
+/// Shortest time between two tellings of what comes in floods: of what URLs answer, and of what is to be sent.
+const GENTLE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_millis(50));
 
 /// What a listener hears.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,9 +44,17 @@ pub(super) async fn notify(connection: &mut AsyncPgConnection, channel: &str) ->
     Ok(connection.batch_execute(&format!("NOTIFY {channel}")).await?)
 }
 
-/// What this process told of what others can make it tell without end.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Gentle(Arc<Mutex<Told>>);
+/// What this process told on a channel of what others can make it tell without end.
+///
+/// A transaction that notifies is alone in the whole database while it is committed; so what comes in floods is told after
+/// its transaction.
+#[derive(Clone, Debug)]
+pub(super) struct Gentle {
+    channel: &'static str,
+    /// Shortest time between two tellings.
+    pace: Duration,
+    told: Arc<Mutex<Told>>,
+}
 
 /// When that was, and whether more of it waits to be told.
 #[derive(Debug, Default)]
@@ -57,11 +65,21 @@ struct Told {
 }
 
 impl Gentle {
+    /// Of what URLs answer.
+    pub(super) fn of_changes() -> Gentle {
+        Gentle { channel: CHANNEL, pace: GENTLE.0, told: Arc::default() }
+    }
+
+    /// Of what is to be sent.
+    pub(super) fn of_deliveries() -> Gentle {
+        Gentle { channel: DELIVERIES, pace: GENTLE.1, told: Arc::default() }
+    }
+
     /// Whether what others take away may be told of at once; then it has to be. Somebody who does and undoes for ever gets
     /// that once a second, and what is told gently waits behind it.
     pub(super) fn may_tell_at_once(&self) -> bool {
         let mut told = self.told();
-        let may = told.last_at_once.is_none_or(|last| last.elapsed() >= GENTLE);
+        let may = told.last_at_once.is_none_or(|last| last.elapsed() >= self.pace);
         if may {
             let now = Some(Instant::now());
             (told.last, told.last_at_once) = (now, now);
@@ -76,20 +94,21 @@ impl Gentle {
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Store {
-    /// Tell of something that comes in floods, as likes do, after its transaction: at once, and of what follows within a
-    /// second together at its end. A process that ends meanwhile leaves others with answers of three minutes at most.
-    pub(super) async fn tell_gently(&self) {
+    /// Tell of something that comes in floods, as likes do, after its transaction: at once, and of what follows soon after
+    /// together a little later. A process that ends meanwhile leaves others with answers of three minutes at most, and what
+    /// is to be sent to who looks next.
+    pub(super) async fn tell_gently(&self, gentle: &Gentle) {
         let wait = {
-            let mut told = self.gentle.told();
+            let mut told = gentle.told();
             if told.waits {
                 return;
             }
-            let wait = told.last.and_then(|last| GENTLE.checked_sub(last.elapsed())).unwrap_or_default();
+            let wait = told.last.and_then(|last| gentle.pace.checked_sub(last.elapsed())).unwrap_or_default();
             told.waits = !wait.is_zero();
             if wait.is_zero() {
                 told.last = Some(Instant::now());
@@ -97,23 +116,23 @@ impl Store {
             wait
         };
         if wait.is_zero() {
-            return self.tell_now().await;
+            return self.tell_now(gentle.channel).await;
         }
-        let store = self.clone();
+        let (store, gentle) = (self.clone(), gentle.clone());
         tokio::spawn(async move {
             tokio::time::sleep(wait).await;
-            store.gentle.waited();
-            store.tell_now().await;
+            gentle.waited();
+            store.tell_now(gentle.channel).await;
         });
     }
 
-    async fn tell_now(&self) {
+    async fn tell_now(&self, channel: &str) {
         let told = match self.connection().await {
-            Ok(mut connection) => tell(&mut connection).await,
+            Ok(mut connection) => notify(&mut connection, channel).await,
             Err(error) => Err(error),
         };
         if let Err(error) = told {
-            tracing::info!(%error, "a change could not be told of; answers in memory are older than it for a while");
+            tracing::info!(%error, channel, "others could not be told, and see by themselves after a while");
         }
     }
 

@@ -203,7 +203,8 @@ async fn accept(
     Ok(diesel::update(theirs).set(accepted).execute(connection).await? > 0)
 }
 
-/// Keep a Follow in this state and enqueue the answer to it, on a connection that is inside a transaction.
+/// Keep a Follow in this state and enqueue the answer to it, on a connection that is inside a transaction; the workers are to
+/// be told after it.
 pub(super) async fn keep(
     connection: &mut AsyncPgConnection,
     follow: &Follow<'_>,
@@ -234,7 +235,7 @@ pub(super) async fn keep(
         accept(connection, follow.account, follow.actor, now).await?;
     }
     if let Some(answer) = answer {
-        deliveries::enqueue(connection, follow.account, answer, now).await?;
+        deliveries::enqueue_quietly(connection, follow.account, answer, now).await?;
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ pub mod domains;
 pub mod errands;
 pub mod followers;
 pub mod imports;
+mod in_place;
 pub mod ingest;
 pub mod keys;
 pub mod listing;
@@ -43,6 +44,7 @@ use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
 use postgres_openssl::{MakeTlsConnector, TlsStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use together::Together;
 use tokio_postgres::Socket;
 
 /// What can go wrong with the database, by what a caller can do about it.
@@ -111,8 +113,12 @@ fn is_shutdown(message: &str) -> bool {
 pub struct Store {
     pool: Pool<AsyncPgConnection>,
     place: Place,
-    wishes: tokio::sync::mpsc::Sender<together::Wish>,
+    posts_in_place: Together<in_place::Wish>,
+    blocked: Together<blocks::Whether>,
+    shown: Together<replies::Shown>,
+    reacted: Together<reactions::Reacted>,
     gentle: changes::Gentle,
+    gentle_wakes: changes::Gentle,
 }
 
 /// Where the database is, and how a connection to it is protected.
@@ -163,8 +169,16 @@ impl Store {
             .runtime(deadpool::Runtime::Tokio1)
             .build()
             .map_err(|e| Error::Unavailable(e.to_string()))?;
-        let wishes = together::start(&pool);
-        Ok(Store { pool, place, wishes, gentle: changes::Gentle::default() })
+        Ok(Store {
+            posts_in_place: Together::start(&pool),
+            blocked: Together::start(&pool),
+            shown: Together::start(&pool),
+            reacted: Together::start(&pool),
+            pool,
+            place,
+            gentle: changes::Gentle::of_changes(),
+            gentle_wakes: changes::Gentle::of_deliveries(),
+        })
     }
 
     /// Bring the tables up to this version. Blocking; safe when several processes start at once.

@@ -2,16 +2,18 @@
 //!
 //! Rows and numbers change in the same transaction, so that they never disagree.
 
-use super::Error;
 use super::received::Taken;
 use super::schema::reactions;
+use super::together::Question;
+use super::{Connection, Error};
 use crate::domain::echo::ReactionKind;
 use crate::domain::ids::{AccountId, PostId, RemoteActorId};
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Bytea, Nullable, Text, Timestamptz};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use std::collections::{HashMap, HashSet};
 
 /// Different emoji that one person may give a post.
 const MOST_EMOJI: i64 = 20;
@@ -51,6 +53,26 @@ impl Undo<'_> {
     }
 }
 
+/// Somebody's reaction, to be kept and remembered.
+#[derive(Clone, Debug)]
+pub(super) struct Reacted {
+    /// What is remembered of the activity, if it is.
+    hash: Option<Vec<u8>>,
+    actor: RemoteActorId,
+    post: PostId,
+    kind: ReactionKind,
+    emoji: Option<String>,
+    uri: Option<String>,
+    at: DateTime<Utc>,
+}
+
+impl Reacted {
+    pub(super) fn new(hash: Option<Vec<u8>>, actor: RemoteActorId, by: &NewReaction<'_>, at: DateTime<Utc>) -> Reacted {
+        let own = |text: Option<&str>| text.map(str::to_owned);
+        Reacted { hash, actor, post: by.post, kind: by.kind, emoji: own(by.emoji), uri: own(by.uri), at }
+    }
+}
+
 #[derive(QueryableByName)]
 struct Outcome {
     #[diesel(sql_type = Bool)]
@@ -61,53 +83,112 @@ struct Outcome {
     changed: bool,
 }
 
-/// Keep a reaction to a post that is shown, in one statement: likes come in floods. `hash` is remembered with it.
-pub(super) async fn react(
+/// Reactions to posts that are shown, in one statement: likes come in floods. In the order of their keys, so that two
+/// statements wait for each other and not in a circle.
+const REACT: &str = "WITH given AS ( \
+        SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7) WITH ORDINALITY AS g (hash, actor, post, kind, emoji, uri, at, place) \
+    ), known AS ( \
+        SELECT id FROM remote_actors WHERE id = ANY ($2) ORDER BY id FOR KEY SHARE \
+    ), new AS ( \
+        INSERT INTO received (hash, received_at) \
+        SELECT hash, at FROM given JOIN known ON known.id = actor WHERE hash IS NOT NULL ORDER BY hash \
+        ON CONFLICT DO NOTHING RETURNING hash \
+    ), aim AS ( \
+        SELECT given.* FROM given JOIN known ON known.id = actor JOIN posts ON posts.id = post \
+        WHERE withdrawn_at IS NULL AND listed AND boost_of IS NULL AND (hash IS NULL OR hash IN (SELECT new.hash FROM new)) \
+        AND (SELECT count(*) FROM reactions AS r WHERE r.post_id = post AND r.actor_id = actor AND r.kind = 'emoji' \
+            AND given.kind = 'emoji') < $8 \
+    ), kept AS ( \
+        INSERT INTO reactions (post_id, actor_id, kind, mark, emoji, activity_uri, created_at) \
+        SELECT post, actor, kind, CASE kind WHEN 'emoji' THEN coalesce(emoji, '') ELSE '' END, emoji, uri, at FROM aim \
+        ORDER BY post, actor \
+        ON CONFLICT (post_id, actor_id, kind, mark) \
+        DO UPDATE SET emoji = excluded.emoji, activity_uri = coalesce(excluded.activity_uri, reactions.activity_uri) \
+        RETURNING post_id, actor_id, kind, created_at, xmax = 0 AS fresh \
+    ), fresh AS ( \
+        SELECT * FROM kept WHERE fresh \
+    ), counted AS ( \
+        INSERT INTO echoes (post_id, likes, boosts, emoji, changed_at) \
+        SELECT post_id, count(*) FILTER (WHERE kind = 'like'), count(*) FILTER (WHERE kind = 'boost'), \
+            count(*) FILTER (WHERE kind = 'emoji'), max(created_at) FROM fresh GROUP BY post_id ORDER BY post_id \
+        ON CONFLICT (post_id) DO UPDATE SET likes = echoes.likes + excluded.likes, boosts = echoes.boosts + excluded.boosts, \
+        emoji = echoes.emoji + excluded.emoji, changed_at = greatest(echoes.changed_at, excluded.changed_at) \
+    ) SELECT EXISTS (SELECT FROM known WHERE id = actor) AS known, \
+        (hash IS NULL OR hash IN (SELECT new.hash FROM new)) AS new, \
+        EXISTS (SELECT FROM fresh WHERE post_id = post AND actor_id = actor) AS changed \
+    FROM given ORDER BY place";
+
+impl Question for Reacted {
+    type Answer = Taken;
+
+    /// While one is being committed, another is made ready.
+    const ASKERS: usize = 2;
+
+    async fn answer(questions: &[Reacted], connection: &mut Connection) -> Result<Vec<Result<Taken, Error>>, Error> {
+        let turns = turns(questions);
+        let mut taken = HashMap::with_capacity(questions.len());
+        match &turns[..] {
+            [all] => taken.extend(react(connection, questions, all).await?),
+            _ => {
+                connection
+                    .transaction(async |connection| {
+                        for turn in &turns {
+                            taken.extend(react(connection, questions, turn).await?);
+                        }
+                        Ok::<(), Error>(())
+                    })
+                    .await?;
+            }
+        }
+        Ok((0..questions.len()).map(|place| Ok(taken.get(&place).copied().unwrap_or(Taken::Unchanged))).collect())
+    }
+}
+
+/// The places of what can be kept together: a statement touches no row twice, so of one person to one post, and of one
+/// activity, one comes after the other.
+fn turns(all: &[Reacted]) -> Vec<Vec<usize>> {
+    let mut left: Vec<usize> = (0..all.len()).collect();
+    let mut turns = Vec::new();
+    while !left.is_empty() {
+        let (mut pairs, mut hashes) = (HashSet::new(), HashSet::new());
+        let (turn, later) = left.into_iter().partition(|place| {
+            let one = &all[*place];
+            let is_first = one.hash.as_ref().is_none_or(|hash| hashes.insert(hash));
+            pairs.insert((one.actor, one.post)) && is_first
+        });
+        turns.push(turn);
+        left = later;
+    }
+    turns
+}
+
+/// Keep those at the given places; what came of each.
+async fn react(
     connection: &mut AsyncPgConnection,
-    hash: Option<&[u8]>,
-    actor: RemoteActorId,
-    reaction: &NewReaction<'_>,
-    now: DateTime<Utc>,
-) -> Result<Taken, Error> {
-    let statement = "WITH known AS ( \
-            SELECT id FROM remote_actors WHERE id = $2 FOR KEY SHARE \
-        ), new AS ( \
-            INSERT INTO received (hash, received_at) SELECT $1, $7 FROM known WHERE $1 IS NOT NULL \
-            ON CONFLICT DO NOTHING RETURNING 1 \
-        ), aim AS ( \
-            SELECT posts.id FROM posts WHERE posts.id = $3 AND withdrawn_at IS NULL AND listed AND boost_of IS NULL \
-            AND EXISTS (SELECT FROM known) AND ($1 IS NULL OR EXISTS (SELECT FROM new)) \
-            AND (SELECT count(*) FROM reactions WHERE post_id = $3 AND actor_id = $2 AND kind = 'emoji' AND $4 = 'emoji') < $8 \
-        ), kept AS ( \
-            INSERT INTO reactions (post_id, actor_id, kind, mark, emoji, activity_uri, created_at) \
-            SELECT id, $2, $4, CASE $4 WHEN 'emoji' THEN coalesce($5, '') ELSE '' END, $5, $6, $7 FROM aim \
-            ON CONFLICT (post_id, actor_id, kind, mark) \
-            DO UPDATE SET emoji = excluded.emoji, activity_uri = coalesce(excluded.activity_uri, reactions.activity_uri) \
-            RETURNING post_id, xmax = 0 AS fresh \
-        ), counted AS ( \
-            INSERT INTO echoes (post_id, likes, boosts, emoji, changed_at) \
-            SELECT post_id, ($4 = 'like')::int, ($4 = 'boost')::int, ($4 = 'emoji')::int, $7 FROM kept WHERE fresh \
-            ON CONFLICT (post_id) DO UPDATE SET likes = echoes.likes + excluded.likes, boosts = echoes.boosts + excluded.boosts, \
-            emoji = echoes.emoji + excluded.emoji, changed_at = greatest(echoes.changed_at, excluded.changed_at) RETURNING 1 \
-        ) SELECT EXISTS (SELECT FROM known) AS known, ($1 IS NULL OR EXISTS (SELECT FROM new)) AS new, \
-            EXISTS (SELECT FROM counted) AS changed";
-    let outcome: Outcome = diesel::sql_query(statement)
-        .bind::<Nullable<Bytea>, _>(hash)
-        .bind::<BigInt, _>(actor.0)
-        .bind::<BigInt, _>(reaction.post.0)
-        .bind::<Text, _>(reaction.kind.as_str())
-        .bind::<Nullable<Text>, _>(reaction.emoji)
-        .bind::<Nullable<Text>, _>(reaction.uri)
-        .bind::<Timestamptz, _>(now)
+    all: &[Reacted],
+    places: &[usize],
+) -> Result<Vec<(usize, Taken)>, Error> {
+    fn column<'a, T>(all: &'a [Reacted], places: &[usize], of: impl Fn(&'a Reacted) -> T) -> Vec<T> {
+        places.iter().map(|place| of(&all[*place])).collect()
+    }
+    let outcomes: Vec<Outcome> = diesel::sql_query(REACT)
+        .bind::<Array<Nullable<Bytea>>, _>(column(all, places, |one| one.hash.as_deref()))
+        .bind::<Array<BigInt>, _>(column(all, places, |one| one.actor.0))
+        .bind::<Array<BigInt>, _>(column(all, places, |one| one.post.0))
+        .bind::<Array<Text>, _>(column(all, places, |one| one.kind.as_str()))
+        .bind::<Array<Nullable<Text>>, _>(column(all, places, |one| one.emoji.as_deref()))
+        .bind::<Array<Nullable<Text>>, _>(column(all, places, |one| one.uri.as_deref()))
+        .bind::<Array<Timestamptz>, _>(column(all, places, |one| one.at))
         .bind::<BigInt, _>(MOST_EMOJI)
-        .get_result(connection)
+        .load(connection)
         .await?;
-    Ok(match outcome {
+    let taken = |outcome| match outcome {
         Outcome { known: false, .. } => Taken::ActorGone,
         Outcome { new: false, .. } => Taken::Before,
         Outcome { changed: true, .. } => Taken::Changed,
         _ => Taken::Unchanged,
-    })
+    };
+    Ok(places.iter().copied().zip(outcomes.into_iter().map(taken)).collect())
 }
 
 /// Take back reactions of an actor; whether there were any.

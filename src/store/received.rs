@@ -3,7 +3,7 @@
 //! Must never judge: whether somebody may do what they say is decided before. Start with [`Store::receive`].
 
 use super::followers::{self, Follow};
-use super::reactions::{self, NewReaction, Undo};
+use super::reactions::{self, NewReaction, Reacted, Undo};
 use super::replies::{self, NewReply};
 use super::schema::{received, remote_actors};
 use super::{Error, Store, changes, deliveries, errands, reports};
@@ -117,15 +117,14 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<Taken, Error> {
         let hash = id.map(|id| hash("activity", &actor.told.uri, id));
-        let mut connection = self.connection().await?;
         if let Effect::React(reaction) = effect {
-            let taken = reactions::react(&mut connection, hash.as_deref(), actor.id, reaction, now).await?;
-            drop(connection);
+            let taken = self.reacted.ask(Reacted::new(hash, actor.id, reaction, now)).await?;
             if taken == Taken::Changed {
-                self.tell_gently().await;
+                self.tell_gently(&self.gentle).await;
             }
             return Ok(taken);
         }
+        let mut connection = self.connection().await?;
         let (taken, told) = connection
             .transaction(async |connection| {
                 if !hold(connection, actor.id, effect).await? {
@@ -138,7 +137,7 @@ impl Store {
                     if let Effect::Follow { follow, answer: Some(answer), .. } = effect
                         && followers::stands(connection, follow).await?
                     {
-                        deliveries::enqueue(connection, follow.account, answer, now).await?;
+                        deliveries::enqueue_quietly(connection, follow.account, answer, now).await?;
                         return Ok((Taken::Unchanged, false));
                     }
                     return Ok((Taken::Before, false));
@@ -152,8 +151,11 @@ impl Store {
             })
             .await?;
         drop(connection);
+        if matches!(effect, Effect::Follow { answer: Some(_), .. } | Effect::Refuse { .. }) {
+            self.tell_gently(&self.gentle_wakes).await;
+        }
         if taken == Taken::Changed && !told && effect.tells() != Tells::Nothing {
-            self.tell_gently().await;
+            self.tell_gently(&self.gentle).await;
         }
         Ok(taken)
     }
@@ -212,7 +214,7 @@ async fn apply(
         }
         Effect::Refuse { account, answer } => {
             let followed = followers::forget(connection, *account, actor.id).await?;
-            deliveries::enqueue(connection, *account, answer, now).await?;
+            deliveries::enqueue_quietly(connection, *account, answer, now).await?;
             Ok(followed)
         }
         Effect::Leave(account) => followers::forget(connection, *account, actor.id).await,

@@ -3,7 +3,8 @@
 use super::reactions::discount;
 use super::received::hash;
 use super::schema::{echoes, remote_actors, replies};
-use super::{Error, Store, changes};
+use super::together::Question;
+use super::{Connection, Error, Store, changes};
 use crate::domain::echo::{Echo, Reply, ReplyAuthor};
 use crate::domain::ids::{AccountId, PostId, RemoteActorId};
 use crate::domain::remote::KnownActor;
@@ -88,22 +89,46 @@ struct AuthorRow {
     page: Option<String>,
 }
 
+/// A post, if a live account of that name shows it.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    post: PostId,
+    handle: String,
+    base: String,
+}
+
+impl Question for Shown {
+    type Answer = Option<(PostId, AccountId)>;
+
+    async fn answer(
+        questions: &[Shown],
+        connection: &mut Connection,
+    ) -> Result<Vec<Result<Option<(PostId, AccountId)>, Error>>, Error> {
+        use super::schema::{accounts, domains, posts};
+        let ids: Vec<i64> = questions.iter().map(|asked| asked.post.0).collect();
+        let found: Vec<(i64, i64, String, String)> = posts::table
+            .inner_join(accounts::table.inner_join(domains::table))
+            .filter(posts::id.eq_any(ids).and(posts::withdrawn_at.is_null()))
+            .filter(posts::listed.and(posts::boost_of.is_null()))
+            .filter(accounts::state.eq("live"))
+            .select((posts::id, accounts::id, accounts::handle, domains::base_url))
+            .load(connection)
+            .await?;
+        let of = |asked: &Shown| {
+            found.iter().find(|(id, _, handle, base)| (*id, handle, base) == (asked.post.0, &asked.handle, &asked.base))
+        };
+        Ok(questions
+            .iter()
+            .map(|asked| Ok(of(asked).map(|(id, owner, ..)| (PostId(*id), AccountId(*owner)))))
+            .collect())
+    }
+}
+
 impl Store {
     /// The post that a URL of ours names, if a live account shows it, and whose it is.
     pub async fn find_shown_post(&self, named: &Named) -> Result<Option<(PostId, AccountId)>, Error> {
-        use super::schema::{accounts, domains, posts};
-        let Some(id) = named.post else { return Ok(None) };
-        let found: Option<(i64, i64)> = posts::table
-            .inner_join(accounts::table.inner_join(domains::table))
-            .filter(posts::id.eq(id.0).and(posts::withdrawn_at.is_null()))
-            .filter(posts::listed.and(posts::boost_of.is_null()))
-            .filter(accounts::handle.eq(named.handle.as_str()).and(accounts::state.eq("live")))
-            .filter(domains::base_url.eq(&named.base))
-            .select((posts::id, accounts::id))
-            .first(&mut self.connection().await?)
-            .await
-            .optional()?;
-        Ok(found.map(|(post, account)| (PostId(post), AccountId(account))))
+        let Some(post) = named.post else { return Ok(None) };
+        self.shown.ask(Shown { post, handle: named.handle.as_str().to_owned(), base: named.base.clone() }).await
     }
 
     /// What the object of that id is to us: a post that is shown, or a reply below one.

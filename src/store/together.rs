@@ -1,181 +1,121 @@
-//! Posts that are asked for at the same time are read together.
+//! What is asked at the same time is asked together.
 //!
-//! A question to Postgres costs the same for one post as for fifty, nearly. So what is asked for while another question
-//! is under way waits for it and goes in one; who asks alone never waits. Start with [`Store::find_post_in_place`].
+//! A question to Postgres costs the same for one post as for fifty, nearly, and a commit for one like as for fifty. So what
+//! is asked for while another question is under way waits for it and goes in one; who asks alone never waits (decision
+//! 0011). Start with [`Question`].
 
-use super::listing::listed_posts;
-use super::posts::{AttachmentRow, Relations, Row, entry, list_files, list_referred, tombstone};
-use super::replies::list_echoes;
-use super::schema::{attachments, echoes, posts};
-use super::{Connection, Error, Store};
-use crate::domain::ids::{AccountId, PostId};
-use crate::domain::post::Stored;
-use crate::domain::thread::Place;
-use diesel::dsl::exists;
-use diesel::prelude::*;
+use super::{Connection, Error};
 use diesel_async::AsyncPgConnection;
-use diesel_async::RunQueryDsl;
 use diesel_async::pooled_connection::deadpool::Pool;
-use std::collections::HashMap;
+use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-/// Questions that can be under way at once.
-const READERS: usize = 2;
-/// Posts in one question.
+/// Those in one.
 const MOST: usize = 64;
-/// Wishes that may wait; who comes later waits to say his.
+/// Those that may wait; who comes later waits to say his.
 const WAITING: usize = 1024;
 
-/// A post with the places of its conversation in order of time.
-type InPlace = (Stored, Vec<Place>);
+/// Something that can be asked about many things at once.
+pub(super) trait Question: Clone + Send + Sync + 'static {
+    /// What each gets.
+    type Answer: Send + 'static;
 
-/// A wish for a post, and where it is waited for.
-#[derive(Debug)]
-pub(super) struct Wish {
-    account: AccountId,
-    id: PostId,
-    answer: oneshot::Sender<Result<Option<InPlace>, Error>>,
+    /// How many of these can be under way at once. With one, more come together in the next.
+    const ASKERS: usize = 1;
+
+    /// Answer all of them, in their order. An error concerns all, and nothing has happened then.
+    fn answer(
+        questions: &[Self],
+        connection: &mut Connection,
+    ) -> impl Future<Output = Result<Vec<Result<Self::Answer, Error>>, Error>> + Send;
 }
 
-/// A post that cannot be read, and why. It concerns nobody who wishes for another one.
-struct Damaged(String);
+/// A question, and where its answer is waited for.
+type Asked<Q> = (Q, oneshot::Sender<Result<<Q as Question>::Answer, Error>>);
 
-/// Start to read what is wished for, until nobody can wish any more.
-pub(super) fn start(pool: &Pool<AsyncPgConnection>) -> mpsc::Sender<Wish> {
-    let (sender, wishes) = mpsc::channel(WAITING);
-    let wishes = Arc::new(Mutex::new(wishes));
-    for _ in 0..READERS {
-        let (wishes, pool) = (wishes.clone(), pool.clone());
-        tokio::spawn(async move {
-            loop {
-                let mut batch = Vec::new();
-                if wishes.lock().await.recv_many(&mut batch, MOST).await == 0 {
-                    return;
-                }
-                // Who does not wait any more wants nothing.
-                batch.retain(|wish: &Wish| !wish.answer.is_closed());
-                // Apart, so that one that breaks takes no other along: its wishes are told that nobody reads.
-                let _ = tokio::spawn(grant(pool.clone(), batch)).await;
-            }
-        });
+/// Where questions of one kind are gathered.
+pub(super) struct Together<Q: Question>(mpsc::Sender<Asked<Q>>);
+
+// By hand: the questions themselves are not cloned.
+impl<Q: Question> Clone for Together<Q> {
+    fn clone(&self) -> Together<Q> {
+        Together(self.0.clone())
     }
-    sender
 }
 
-impl Store {
-    /// What stands under a post's number on an account, with the places of its conversation in order of time.
-    pub async fn find_post_in_place(&self, account: AccountId, id: PostId) -> Result<Option<InPlace>, Error> {
+impl<Q: Question> Together<Q> {
+    /// Start to ask what is gathered, until nobody can ask any more.
+    pub(super) fn start(pool: &Pool<AsyncPgConnection>) -> Together<Q> {
+        let (sender, gathered) = mpsc::channel::<Asked<Q>>(WAITING);
+        let gathered = Arc::new(Mutex::new(gathered));
+        for _ in 0..Q::ASKERS {
+            let (gathered, pool) = (gathered.clone(), pool.clone());
+            tokio::spawn(async move {
+                loop {
+                    let mut batch = Vec::new();
+                    if gathered.lock().await.recv_many(&mut batch, MOST).await == 0 {
+                        return;
+                    }
+                    // Who does not wait any more wants nothing.
+                    batch.retain(|(_, answer)| !answer.is_closed());
+                    // Apart, so that one that breaks takes no other along: who waits is told that nobody asks.
+                    let _ = tokio::spawn(ask_all(pool.clone(), batch)).await;
+                }
+            });
+        }
+        Together(sender)
+    }
+
+    /// Ask.
+    pub(super) async fn ask(&self, question: Q) -> Result<Q::Answer, Error> {
         let (answer, answered) = oneshot::channel();
-        let ended = || Error::Unavailable("nobody reads any more".to_owned());
-        self.wishes.send(Wish { account, id, answer }).await.map_err(|_| ended())?;
+        let ended = || Error::Unavailable("nobody asks any more".to_owned());
+        self.0.send((question, answer)).await.map_err(|_| ended())?;
         answered.await.map_err(|_| ended())?
     }
 }
 
-/// Read the posts of all wishes and hand them out; a failure goes to everybody.
-async fn grant(pool: Pool<AsyncPgConnection>, wishes: Vec<Wish>) {
-    let mut ids: Vec<i64> = wishes.iter().map(|wish| wish.id.0).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let found = match pool.get().await {
-        Ok(mut connection) => read(&mut connection, &ids).await,
-        Err(cause) => Err(Error::Unavailable(cause.to_string())),
-    };
-    match found {
-        Ok(found) => {
-            for Wish { account, id, answer } in wishes {
-                let given = match found.get(&id.0) {
-                    Some(Ok(found)) => Ok(Some(found).filter(|(stored, _)| owner(stored) == account).cloned()),
-                    Some(Err(Damaged(what))) => Err(Error::Damaged(what.clone())),
-                    None => Ok(None),
-                };
+/// Ask and hand the answers out. Where that fails for what was asked and not for want of a database, each is asked alone:
+/// nobody's question spoils another's.
+async fn ask_all<Q: Question>(pool: Pool<AsyncPgConnection>, batch: Vec<Asked<Q>>) {
+    let (questions, mut waiting): (Vec<Q>, Vec<_>) = batch.into_iter().unzip();
+    let mut connection = match pool.get().await {
+        Ok(connection) => connection,
+        Err(cause) => {
+            for answer in waiting {
                 // Who went away meanwhile needs no answer; the same below.
+                let _ = answer.send(Err(Error::Unavailable(cause.to_string())));
+            }
+            return;
+        }
+    };
+    let alone = match Q::answer(&questions, &mut connection).await {
+        Ok(answers) => {
+            for (answer, given) in waiting.into_iter().zip(answers) {
                 let _ = answer.send(given);
             }
+            return;
         }
-        Err(cause) => {
-            for wish in wishes {
-                let _ = wish.answer.send(Err(match &cause {
-                    Error::Unavailable(cause) => Error::Unavailable(cause.clone()),
-                    other => Error::Database(other.to_string()),
-                }));
+        Err(Error::Unavailable(cause)) => {
+            for answer in waiting {
+                let _ = answer.send(Err(Error::Unavailable(cause.clone())));
             }
+            return;
         }
-    }
-}
-
-/// The posts of these numbers. Most stand alone and have no files, and the first question tells which do not.
-async fn read(connection: &mut Connection, ids: &[i64]) -> Result<HashMap<i64, Result<InPlace, Damaged>>, Error> {
-    let (parent, other) = diesel::alias!(posts as parent, posts as other);
-    let stands = parent
-        .filter(parent.field(posts::id).nullable().eq(posts::reply_to_id))
-        .filter(parent.field(posts::withdrawn_at).is_null());
-    let company = other
-        .filter(other.field(posts::context_id).eq(posts::context_id).and(other.field(posts::id).ne(posts::id)))
-        .filter(other.field(posts::withdrawn_at).is_null().and(other.field(posts::listed)));
-    let files = attachments::table.filter(attachments::post_id.eq(posts::id));
-    let echo = echoes::table.filter(echoes::post_id.eq(posts::id));
-    let rows: Vec<(Row, bool, bool, bool, bool)> = posts::table
-        .filter(posts::id.eq_any(ids))
-        .select((Row::as_select(), exists(stands), exists(company), exists(files), exists(echo)))
-        .load(connection)
-        .await?;
-    let with_files: Vec<i64> = rows.iter().filter(|(.., has_files, _)| *has_files).map(|(row, ..)| row.id).collect();
-    let mut files = match with_files.is_empty() {
-        true => Vec::new(),
-        false => list_files(connection, &with_files).await?,
+        Err(error) if questions.len() == 1 => {
+            if let Some(answer) = waiting.pop() {
+                let _ = answer.send(Err(error));
+            }
+            return;
+        }
+        Err(_) => questions.into_iter().zip(waiting),
     };
-    let shared: Vec<i64> = rows.iter().filter(|(_, _, company, ..)| *company).map(|(row, ..)| row.context_id).collect();
-    let places = if shared.is_empty() { HashMap::new() } else { list_places(connection, &shared).await? };
-    let answered: Vec<i64> = rows.iter().filter(|(.., has_echo)| *has_echo).map(|(row, ..)| row.id).collect();
-    let echoes = if answered.is_empty() { HashMap::new() } else { list_echoes(connection, &answered).await? };
-    let (rows, known): (Vec<Row>, Vec<(bool, bool)>) =
-        rows.into_iter().map(|(row, stands, company, ..)| (row, (stands, company))).unzip();
-    let referred = list_referred(connection, &rows).await?;
-    let mut relations = Relations { referred, echoes, ..Relations::default() };
-    let mut found = HashMap::with_capacity(rows.len());
-    for (row, (stands, has_company)) in rows.into_iter().zip(known) {
-        let id = row.id;
-        if let Some(withdrawn) = row.withdrawn_at {
-            found.insert(id, Ok((Stored::Withdrawn(tombstone(row, withdrawn)), Vec::new())));
-            continue;
-        }
-        let places = match places.get(&row.context_id).filter(|_| has_company) {
-            Some(places) => places.clone(),
-            None if !row.listed => Vec::new(),
-            None => vec![Place { id: PostId(id), reply_to: row.reply_to_id.map(PostId) }],
+    for (question, answer) in alone {
+        let given = match Q::answer(std::slice::from_ref(&question), &mut connection).await {
+            Ok(mut answers) => answers.pop().unwrap_or_else(|| Err(Error::Damaged("no answer".to_owned()))),
+            Err(error) => Err(error),
         };
-        let (mine, rest) = files.into_iter().partition(|file: &AttachmentRow| file.0 == id);
-        files = rest;
-        relations.parents = row.reply_to_id.filter(|_| stands).into_iter().collect();
-        let entry = entry(row, mine, &relations).map_err(|cause| Damaged(cause.to_string()));
-        found.insert(id, entry.map(|entry| (Stored::from(entry), places)));
-    }
-    Ok(found)
-}
-
-/// Who answers whom among the listed posts of some conversations, in order of time.
-async fn list_places(connection: &mut Connection, contexts: &[i64]) -> Result<HashMap<i64, Vec<Place>>, Error> {
-    let rows: Vec<(i64, i64, Option<i64>)> = posts::table
-        .filter(posts::context_id.eq_any(contexts))
-        .filter(listed_posts())
-        .order((posts::published_at, posts::id))
-        .select((posts::context_id, posts::id, posts::reply_to_id))
-        .load(connection)
-        .await?;
-    let mut places: HashMap<i64, Vec<Place>> = HashMap::new();
-    for (context, id, to) in rows {
-        places.entry(context).or_default().push(Place { id: PostId(id), reply_to: to.map(PostId) });
-    }
-    Ok(places)
-}
-
-/// Whose it is.
-fn owner(stored: &Stored) -> AccountId {
-    match stored {
-        Stored::Live(post) => post.account,
-        Stored::Boost(boost) => boost.account,
-        Stored::Withdrawn(tombstone) => tombstone.account,
+        let _ = answer.send(given);
     }
 }

@@ -91,7 +91,14 @@ pub async fn authenticate(
             }
         };
         match signer(app, claim, &bound, gone.as_deref(), may_fetch, now).await? {
-            Ok(signer) => return author(app, signer, claim, body, may_fetch, now).await,
+            Ok((signer, known)) => {
+                // Who was not known before may go by an address that is blocked, and a key may stand elsewhere.
+                let is_checked = known == Known::Before && signer.told.uri == claim.key_document();
+                if !is_checked && app.store.is_blocked(None, &signer.told.uri).await? {
+                    return Ok(Err(Refusal::Blocked));
+                }
+                return author(app, signer, claim, body, may_fetch, now).await;
+            }
             Err(refusal) => refused = refusal,
         }
     }
@@ -118,6 +125,15 @@ pub fn check(claim: &Claim, own: &str) -> Result<(), Refusal> {
     }
 }
 
+/// Since when somebody is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// They were known before.
+    Before,
+    /// They were asked just now.
+    Now,
+}
+
 /// The actor whose key made a signature: a known key, else one that is fetched where that is allowed; a known one that does
 /// not fit is fetched anew once.
 ///
@@ -129,7 +145,7 @@ pub async fn signer(
     gone: Option<&str>,
     may_fetch: MayFetch<'_>,
     now: DateTime<Utc>,
-) -> Result<Result<KnownActor, Refusal>, Error> {
+) -> Result<Result<(KnownActor, Known), Refusal>, Error> {
     let (document, id) = (claim.key_document(), claim.key_id());
     let known = match app.actors.known_key(document, id).await {
         Ok(known) => known,
@@ -137,12 +153,12 @@ pub async fn signer(
     };
     let Some((actor, key)) = known else {
         return match key(app, document, id, may_fetch, now).await? {
-            Ok((actor, key)) => Ok(bound.verify(&key).map(|()| actor).map_err(Refusal::from)),
+            Ok((actor, key)) => Ok(bound.verify(&key).map(|()| (actor, Known::Now)).map_err(Refusal::from)),
             Err(refusal) => Ok(Err(refusal)),
         };
     };
     let error = match bound.verify(&key) {
-        Ok(()) => return Ok(Ok(actor)),
+        Ok(()) => return Ok(Ok((actor, Known::Before))),
         Err(error) => error,
     };
     if !error.may_be_an_old_key() {
@@ -155,12 +171,12 @@ pub async fn signer(
     match app.actors.refresh_soon(&actor.told.uri, now).await {
         Ok(_) => {}
         // Its own host says the same as the activity.
-        Err(actors::Error::Gone(_)) if gone == Some(&actor.told.uri) => return Ok(Ok(actor)),
+        Err(actors::Error::Gone(_)) if gone == Some(&actor.told.uri) => return Ok(Ok((actor, Known::Before))),
         Err(actors::Error::Inner(cause)) => return Err(actors::Error::Inner(cause).into()),
         Err(_) => return Ok(Err(error.into())),
     }
     match app.actors.known_key(document, id).await {
-        Ok(Some((actor, key))) => Ok(bound.verify(&key).map(|()| actor).map_err(Refusal::from)),
+        Ok(Some((actor, key))) => Ok(bound.verify(&key).map(|()| (actor, Known::Now)).map_err(Refusal::from)),
         Ok(None) => Ok(Err(error.into())),
         Err(error) => no_key(error),
     }
@@ -204,9 +220,6 @@ async fn author(
     may_fetch: MayFetch<'_>,
     now: DateTime<Utc>,
 ) -> Result<Result<Sent, Refusal>, Error> {
-    if app.store.is_blocked(None, &signer.told.uri).await? {
-        return Ok(Err(Refusal::Blocked));
-    }
     let (value, incoming) = match incoming::read(body) {
         Ok(read) => read,
         Err(refusal) => return Ok(Err(refusal.into())),

@@ -53,6 +53,20 @@ pub(super) async fn enqueue(
     outgoing: &Outgoing,
     now: DateTime<Utc>,
 ) -> Result<Option<ActivityId>, Error> {
+    let id = enqueue_quietly(connection, account, outgoing, now).await?;
+    if id.is_some() {
+        wake(connection).await?;
+    }
+    Ok(id)
+}
+
+/// The same for what comes in floods: the workers have to be told after the transaction.
+pub(super) async fn enqueue_quietly(
+    connection: &mut AsyncPgConnection,
+    account: AccountId,
+    outgoing: &Outgoing,
+    now: DateTime<Utc>,
+) -> Result<Option<ActivityId>, Error> {
     let id: Option<i64> = diesel::insert_into(activities::table)
         .values((
             activities::account_id.eq(account.0),
@@ -94,7 +108,6 @@ pub(super) async fn enqueue(
             .await?;
         }
     }
-    wake(connection).await?;
     Ok(Some(ActivityId(id)))
 }
 

@@ -4,7 +4,7 @@ use super::{FIRST, SECOND, app_with_posts};
 use crate::support::{PATIENCE, TestApp, status_id};
 use chrono::{DateTime, TimeDelta, Utc};
 use everpost::domain::echo::{Errand, ErrandKind, ReactionKind, Reply};
-use everpost::domain::ids::PostId;
+use everpost::domain::ids::{PostId, RemoteActorId};
 use everpost::domain::remote::{KnownActor, RemoteActor};
 use everpost::store::reactions::{NewReaction, Undo};
 use everpost::store::received::{Effect, REMEMBERED, Taken};
@@ -75,6 +75,52 @@ async fn numbers_agree_with_what_is_kept_whatever_comes_and_goes() {
         assert_eq!(app.database.texts(DISAGREEING), Vec::<String>::new(), "after {n}: {effect:?}");
     }
     assert!(app.database.number("SELECT count(*) FROM received") > 200);
+}
+
+#[tokio::test]
+async fn reactions_that_come_at_once_are_kept_as_if_each_came_alone_and_a_refused_one_spoils_no_other() {
+    let app = app_with_posts().await;
+    let (store, now) = (&app.app.store, Utc::now());
+    let posts = [PostId(status_id(FIRST)), PostId(status_id(SECOND))];
+    let (bob, cat) = (actor(&app, "bob").await, actor(&app, "cat").await);
+    let nobody = KnownActor { id: RemoteActorId(cat.id.0 + 1000), ..cat.clone() };
+    let react = async |who: &KnownActor, id: &str, post: PostId, kind, emoji: Option<&str>| {
+        let reaction = NewReaction { post, kind, emoji, uri: Some(id) };
+        store.receive(who, Some(id), &Effect::React(&reaction), now).await
+    };
+    let (like, emoji) = (ReactionKind::Like, ReactionKind::Emoji);
+    let unknown = PostId(5);
+    let (first, again, other, twice, celebrated, broken, lost, stray) = tokio::join!(
+        react(&bob, "1", posts[0], like, None),
+        react(&bob, "1", posts[0], like, None),
+        react(&cat, "1", posts[0], like, None),
+        react(&bob, "2", posts[0], like, None),
+        react(&bob, "3", posts[0], emoji, Some("🎉")),
+        // The database has no room for this character.
+        react(&cat, "2", posts[1], emoji, Some("\0")),
+        react(&nobody, "1", posts[1], like, None),
+        react(&cat, "3", unknown, like, None),
+    );
+    assert!(broken.is_err(), "{broken:?}");
+    let mut same = [first.unwrap(), again.unwrap()];
+    same.sort_by_key(|taken| *taken != Taken::Changed);
+    assert_eq!(same, [Taken::Changed, Taken::Before]);
+    assert_eq!((other.unwrap(), twice.unwrap()), (Taken::Changed, Taken::Unchanged));
+    assert_eq!(
+        (celebrated.unwrap(), lost.unwrap(), stray.unwrap()),
+        (Taken::Changed, Taken::ActorGone, Taken::Unchanged)
+    );
+    assert_eq!(app.database.texts(DISAGREEING), Vec::<String>::new());
+    let kept = "SELECT kind || ' ' || count(*) FROM reactions GROUP BY kind ORDER BY kind";
+    assert_eq!(app.database.texts(kept), ["emoji 1", "like 2"]);
+    let many: Vec<String> = (0..100).map(|n| format!("boost-{n}")).collect();
+    let boosts = many
+        .iter()
+        .map(|id| react(if id.ends_with('7') { &bob } else { &cat }, id, posts[1], ReactionKind::Boost, None));
+    let taken = futures::future::try_join_all(boosts).await.unwrap();
+    assert_eq!(taken.iter().filter(|taken| **taken == Taken::Changed).count(), 2);
+    assert_eq!(app.database.texts(DISAGREEING), Vec::<String>::new());
+    assert_eq!(app.database.number("SELECT count(*) FROM received"), 5 + 100);
 }
 
 #[tokio::test]

@@ -99,7 +99,7 @@ async fn a_move_that_is_taken_back_lets_others_follow_again_and_the_next_one_wai
     let told = program.ok(&["account", "move", "--undo"]);
     let target = peer.url("/users/new");
     let unheard = format!("{target} (servers that were told of the move: 0, that are not told any more: 1)");
-    assert_eq!(told, format!("@ann@keep.example takes follows again. Who followed it to {unheard} stays there.\n"));
+    assert_eq!(told, format!("@ann@keep.example takes follows again. Followers who went to {unheard} stay there.\n"));
     let moves = queue(program.database()).into_iter().filter(|(kind, ..)| kind == "Move");
     assert_eq!(moves.map(|(_, _, state, _)| state).collect::<Vec<_>>(), ["dropped"], "it has not left and stays");
     assert_eq!(shown(&program)["moved_to"], Value::Null);

@@ -358,8 +358,11 @@ fn bearable(id: &str) -> bool {
     id.len() <= LONGEST_ID && !id.contains(char::is_control)
 }
 
+/// Whether it is an address of the web as everybody writes one: a browser reads `hTtps:/host` too, and ids are compared
+/// letter by letter.
 fn is_web(id: &str) -> bool {
-    url::Url::parse(id).is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.has_host())
+    let scheme = id.starts_with("https://") || id.starts_with("http://");
+    scheme && url::Url::parse(id).is_ok_and(|url| url.has_host())
 }
 
 /// Whether brackets nest too deep, told before anything is built. Those in texts do not count.

@@ -131,7 +131,9 @@ fn what_is_no_activity_is_refused_with_a_sentence() {
     for body in [json!([]), json!("x"), json!(null), json!({}), json!({ "type": "Like" }), json!({ "actor": ANN })] {
         assert!(matches!(read_json(&body), Err(Refusal::NoActivity(_))), "{body}");
     }
-    for actor in [json!("acct:ann@a.example"), json!("urn:x"), json!(7), json!([]), json!("https://")] {
+    let spelled_oddly = [json!("hTtps://a.example/ann"), json!("https:/a.example/ann"), json!("https:a.example")];
+    let none = [json!("acct:ann@a.example"), json!("urn:x"), json!(7), json!([]), json!("https://")];
+    for actor in none.iter().chain(&spelled_oddly) {
         assert!(read_json(&json!({ "type": "Add", "actor": actor })).is_err(), "{actor}");
     }
     assert!(read_json(&json!({ "type": "Like", "actor": ANN, "object": "x".repeat(LONGEST_ID + 1) })).is_err());

@@ -146,6 +146,30 @@ async fn however_often_workers_are_killed_every_inbox_gets_every_activity() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_to_more_hosts_than_files_may_be_open_by_default_reaches_all_at_the_first_attempt() {
+    const HOSTS: usize = 150;
+    let (mut program, sink) = (Program::new(), Sink::start());
+    let hosts: Vec<_> = (1..=HOSTS).map(|n| format!("127.0.1.{n}:{}", sink.port)).collect();
+    program.set("EVERPOST_FEDERATION__ALLOW_ADDRESSES", "127.0.0.0/8");
+    program.set("EVERPOST_FEDERATION__ALLOW_HTTP", &hosts.join(","));
+    let (app, account) = settle_in(&program.database().url(), program.scratch()).await;
+    sink.trust(&public_key(&app, &account).await);
+    enqueue(&app, &account, "1", hosts.iter().map(|host| format!("http://{host}/inbox")).collect()).await;
+    // Each host's connection is kept for a while.
+    let everpost = program.command();
+    let mut limited = std::process::Command::new("/bin/sh");
+    limited.args(["-c", "ulimit -Sn 100; exec \"$0\" worker"]).arg(everpost.get_program()).env_clear();
+    limited.envs(everpost.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let worker = Working(limited.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    let database = program.database();
+    let tried = "SELECT count(*) FROM deliveries WHERE attempts > 0 AND leased_by IS NULL";
+    until("every host was asked", || database.number(tried) == HOSTS as i64).await;
+    let at_once = "SELECT count(*) FROM deliveries WHERE state = 'delivered' AND attempts = 1";
+    assert_eq!(database.number(at_once), HOSTS as i64);
+    drop(worker);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_postgres_is_restarted_in_the_middle_everything_arrives() {
     let (mut place, sink) = (Place::new(), Sink::start());
     allow(&mut place.program, &sink);

@@ -13,6 +13,7 @@ use crate::postgres::{self, PrivatePostgres};
 use crate::store::Store;
 use anyhow::Context;
 use chrono::Utc;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use std::io::IsTerminal;
 use std::net::TcpListener;
@@ -131,6 +132,16 @@ pub fn media(settings: &Settings) -> anyhow::Result<MediaStore> {
         .with_context(|| format!("the media folder {}", folder.display()))
 }
 
+/// Take as many open files as the system allows in all. The usual limit, 1,024, is for programs that would break with more;
+/// a message to as many hosts leaves a connection to each for a while, and then no visitor got in and no host was reached.
+fn raise_file_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files cannot be raised; a message to many hosts may reach it");
+    }
+}
+
 /// How often it is looked whether something has to be fetched.
 const ERRANDS_ROUND: Duration = Duration::from_secs(2);
 /// How often activities are forgotten that came long ago.
@@ -141,6 +152,7 @@ const CERTIFICATE_LOOK: Duration = Duration::from_secs(2);
 /// Run the server until SIGINT or SIGTERM; what is under way is answered first, the database goes last.
 /// Tells systemd, where it is the one that started us, when requests can be served and when not.
 pub async fn serve(settings: &Settings) -> anyhow::Result<()> {
+    raise_file_limit();
     let stopped = stop_signal()?;
     let bind = settings.server.bind;
     let listener = TcpListener::bind(bind).with_context(|| {
@@ -197,6 +209,7 @@ async fn do_errands(app: App) {
 
 /// Deliver until SIGINT or SIGTERM, beside a server on this or another machine; what is under way is finished first.
 pub async fn work(settings: &Settings) -> anyhow::Result<()> {
+    raise_file_limit();
     let stopped = stop_signal()?;
     let started = tokio::select! {
         started = open(settings) => started?,

@@ -5,6 +5,8 @@
 pub enum Limit {
     AtLeast(f64),
     AtMost(f64),
+    /// For comparison alone.
+    None,
 }
 
 /// What was measured, in every round.
@@ -28,6 +30,7 @@ impl Figure {
         let (limit, verdict) = match self.limit {
             Limit::AtLeast(bound) => (format!("at least {bound}"), if middle >= bound { "met" } else { "MISSED" }),
             Limit::AtMost(bound) => (format!("at most {bound}"), if middle <= bound { "met" } else { "MISSED" }),
+            Limit::None => ("none".to_owned(), ""),
         };
         println!(
             "{:<58} median {middle:>9.3} min {least:>9.3} max {most:>9.3} {:<6} limit {limit:<14} {verdict}",

@@ -1,4 +1,4 @@
-//! The figures of docs/benchmarks.md: `script/bench [http|outbox|inbox|import|archive|idle|all] [--bundles N] [--posts N] [--rounds N]`.
+//! The figures of docs/benchmarks.md: `script/bench [http|outbox|inbox|delivery|import|archive|idle|all] [--bundles N] [--posts N] [--rounds N]`.
 //!
 //! Each figure is a ratio within one run: what is measured and what it is measured against take turns, round by round.
 //! Start with [`main`]; each bench is a file.
@@ -8,15 +8,19 @@
 
 mod archive;
 mod bare;
+mod delivery;
 mod figure;
 mod http;
 mod idle;
 mod import;
 mod inbox;
+mod lease;
 mod mastodon;
 mod outbox;
+mod peer;
 mod place;
 mod sender;
+mod sink;
 
 /// What is asked for.
 pub struct Wanted {
@@ -43,14 +47,16 @@ fn main() {
             "--seconds" => wanted.seconds = number(),
             // What cargo adds.
             "--bench" => {}
-            "http" | "outbox" | "inbox" | "import" | "archive" | "idle" | "all" => which.push(argument),
+            "http" | "outbox" | "inbox" | "delivery" | "import" | "archive" | "idle" | "all" => which.push(argument),
             // The bare handler, started by `http` as a process of its own.
             "bare" => return bare::serve(&arguments.collect::<Vec<_>>()),
             // The same for `inbox`.
             "bare-inbox" => return bare::serve_inbox(&arguments.collect::<Vec<_>>()),
+            // The hosts of `delivery`.
+            "sink" => return sink::serve(&arguments.collect::<Vec<_>>()),
             other => {
                 panic!(
-                    "{other}: it takes http, outbox, inbox, import, archive, idle, all, --bundles N, --posts N, --rounds N, --seconds N"
+                    "{other}: it takes http, outbox, inbox, delivery, import, archive, idle, all, --bundles N, --posts N, --rounds N, --seconds N"
                 )
             }
         }
@@ -78,6 +84,9 @@ fn main() {
     }
     if is_wanted("inbox") {
         figures.extend(inbox::run(&place, &wanted));
+    }
+    if is_wanted("delivery") {
+        figures.extend(delivery::run(&place, &wanted));
     }
     if is_wanted("idle") {
         figures.extend(idle::run(&place, &wanted));

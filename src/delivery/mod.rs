@@ -27,6 +27,8 @@ const PULSE: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_secs(15);
 /// Shortest time between two looks that found nothing, so that two workers do not hunt each other.
 const BREATH: Duration = Duration::from_millis(50);
+/// How long what has ended waits at most for more that ends, before it is written down and makes room.
+const GATHER: Duration = Duration::from_millis(20);
 /// How often at most a worker that is full calls the others.
 const CALL: Duration = Duration::from_secs(1);
 /// Wait after the database failed: the first, and the longest.
@@ -112,7 +114,10 @@ impl Queue {
         loop {
             if trouble.is_over() {
                 let turn = async {
-                    round.settle().await?;
+                    // What ended makes room for more.
+                    if round.settle().await? {
+                        look_at = Instant::now();
+                    }
                     if look_at <= Instant::now() {
                         look_at = round.look().await?;
                     }
@@ -124,7 +129,7 @@ impl Queue {
             }
             tokio::select! {
                 () = &mut stop => return,
-                () = round.one_ended() => look_at = Instant::now(),
+                () = round.some_ended() => {}
                 () = heard.notified() => look_at = Instant::now(),
                 () = sleep_until(trouble.until.unwrap_or(look_at)) => {}
                 _ = pulse.tick(), if trouble.is_over() => {

@@ -1,7 +1,7 @@
 //! One worker at work: what it has leased, what is under way, and what came of it and is not yet written down.
 
 use super::policy::{self, Attempt, Outcome};
-use super::{BREATH, CALL, LEASE, POLL, Queue};
+use super::{BREATH, CALL, GATHER, LEASE, POLL, Queue};
 use crate::domain::account::AccountState;
 use crate::domain::delivery::{DeliveryHost, DeliveryState, Leased, Obstacle, Settlement, Standing};
 use crate::domain::ids::AccountId;
@@ -131,7 +131,8 @@ impl<'a> Round<'a> {
                 Err(verdict) => self.ended.push((leased, verdict)),
             }
         }
-        self.settle().await
+        self.settle().await?;
+        Ok(())
     }
 
     /// An account with the key of that id, or with the one in force.
@@ -164,11 +165,19 @@ impl<'a> Round<'a> {
         self.begun.insert(task.id(), leased);
     }
 
-    /// Resolves when something that is under way has ended; never, where nothing is.
-    pub async fn one_ended(&mut self) {
+    /// Resolves when something that is under way has ended, and with it what ends right after it: a turn costs the database
+    /// hardly more for many than for one. Never resolves where nothing is under way.
+    pub async fn some_ended(&mut self) {
         match self.sending.join_next_with_id().await {
             Some(ended) => self.note(ended),
             None => std::future::pending().await,
+        }
+        let until = Instant::now() + GATHER;
+        while self.ended.len() < self.queue.options.slots / 2 {
+            match timeout_at(until, self.sending.join_next_with_id()).await {
+                Ok(Some(ended)) => self.note(ended),
+                Ok(None) | Err(_) => return,
+            }
         }
         while let Some(ended) = self.sending.try_join_next_with_id() {
             self.note(ended);
@@ -186,10 +195,10 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Write down what ended.
-    pub async fn settle(&mut self) -> Result<(), Error> {
+    /// Write down what ended; whether anything did.
+    pub async fn settle(&mut self) -> Result<bool, Error> {
         if self.ended.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let now = self.now();
         let mut hosts: BTreeMap<&str, Vec<&Attempt>> = BTreeMap::new();
@@ -227,7 +236,7 @@ impl<'a> Round<'a> {
             }
         }
         self.ended.clear();
-        Ok(())
+        Ok(true)
     }
 
     /// Keep what is leased, and take over what others had and lost.
@@ -251,7 +260,7 @@ impl<'a> Round<'a> {
     pub async fn finish(&mut self, drain: Duration) {
         let until = Instant::now() + drain;
         while !self.begun.is_empty() {
-            if timeout_at(until, self.one_ended()).await.is_err() {
+            if timeout_at(until, self.some_ended()).await.is_err() {
                 break;
             }
         }

@@ -22,6 +22,8 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time for a whole answer.
 pub(super) const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a connection is kept for another request. A message to ten thousand hosts leaves as many open that long.
+const KEPT: Duration = Duration::from_secs(15);
 /// Largest body, in bytes: no server of the fediverse reads more.
 const MAX_BODY: usize = 1 << 20;
 /// Requests that are under way to one host at the same time; a further one waits. More would be rude to a small server.
@@ -169,6 +171,7 @@ impl Client {
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(IDLE_TIMEOUT)
             .timeout(TOTAL_TIMEOUT)
+            .pool_idle_timeout(KEPT)
             .dns_resolver(Guard(options.clone()));
         if let Some(path) = &options.extra_ca {
             let fail = |reason: String| Error::Setup(format!("federation.extra_ca {}: {reason}", path.display()));

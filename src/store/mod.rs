@@ -5,6 +5,7 @@
 //! Start with `posts.rs`; writing an archive is `ingest/`.
 
 pub mod accounts;
+mod again;
 pub mod announcements;
 pub mod archive;
 pub mod blocks;

@@ -2,6 +2,7 @@
 //! 410; a 404 may pass, and deliveries go on being tried.
 
 use super::{Error, Store, changes};
+use crate::store::again::Again;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Integer, Nullable, SmallInt, Text, Timestamptz};
@@ -52,12 +53,11 @@ pub(super) async fn park(
 
 /// Note that inboxes took something, those of these deliveries: they are there.
 pub(super) async fn unpark(connection: &mut AsyncPgConnection, delivered: &[i64]) -> Result<(), Error> {
-    diesel::sql_query(
+    let query = diesel::sql_query(
         "DELETE FROM parked_inboxes WHERE inbox IN (SELECT d.inbox FROM deliveries AS d WHERE d.id = ANY($1))",
     )
-    .bind::<Array<BigInt>, _>(delivered)
-    .execute(connection)
-    .await?;
+    .bind::<Array<BigInt>, _>(delivered);
+    Again(query).execute(connection).await?;
     Ok(())
 }
 

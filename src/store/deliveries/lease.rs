@@ -7,6 +7,7 @@ use super::{Error, Store, standing};
 use crate::domain::block::domains_above;
 use crate::domain::delivery::{Leased, Obstacle, Standing};
 use crate::domain::ids::{AccountId, DeliveryId};
+use crate::store::again::Again;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -145,11 +146,17 @@ impl Store {
         let leased = connection
             .transaction(async |connection| {
                 connection.batch_execute(STRAIGHT).await?;
-                let hosts = choose(connection, lanes, now).await?;
+                let mut hosts = choose(connection, lanes, now).await?;
                 if hosts.is_empty() {
                     return Ok::<_, Error>(Vec::new());
                 }
-                let leased = take(connection, worker, &hosts, lanes, now, until).await?;
+                let found = pick(connection, &hosts, lanes, now).await?;
+                // Whom there was no room for keeps its turn.
+                if let Some(last) = found.last().filter(|_| found.len() >= lanes.total) {
+                    let reached = hosts.iter().position(|(host, _)| *host == last.host);
+                    hosts.truncate(reached.map_or(hosts.len(), |reached| reached + 1));
+                }
+                let leased = take(connection, worker, &hosts, lanes, found, until).await?;
                 reschedule(connection, &hosts, lanes.each, now, until).await?;
                 Ok(leased)
             })
@@ -205,7 +212,7 @@ impl Store {
 
 /// Note the hosts that something was enqueued for, so that they are looked at; how many were read.
 async fn take_in(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> Result<i64, Error> {
-    let taken: Id = diesel::sql_query(
+    let query = diesel::sql_query(
         "WITH told AS (SELECT id FROM delivery_wakes ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED), \
          taken AS (DELETE FROM delivery_wakes USING told WHERE delivery_wakes.id = told.id RETURNING host), \
          noted AS (\
@@ -216,9 +223,8 @@ async fn take_in(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> Resu
          SELECT count(*) AS id FROM taken",
     )
     .bind::<Timestamptz, _>(now)
-    .bind::<BigInt, _>(INTAKE)
-    .get_result(connection)
-    .await?;
+    .bind::<BigInt, _>(INTAKE);
+    let taken: Id = Again(query).get_result(connection).await?;
     Ok(taken.id)
 }
 
@@ -230,16 +236,15 @@ async fn choose(
 ) -> Result<Vec<(String, Standing)>, Error> {
     let mut chosen = Vec::new();
     for (lane, free) in lanes.free.iter().filter(|(_, free)| *free > 0) {
-        let hosts: Vec<Host> = diesel::sql_query(
+        let query = diesel::sql_query(
             "SELECT host, standing FROM delivery_hosts \
              WHERE standing = $1 AND look_at <= $2 AND (SELECT deliveries_paused_at FROM everpost_instance) IS NULL \
              ORDER BY look_at LIMIT $3 FOR UPDATE SKIP LOCKED",
         )
         .bind::<Text, _>(lane.as_str())
         .bind::<Timestamptz, _>(now)
-        .bind::<BigInt, _>(i64::try_from(*free).unwrap_or(i64::MAX))
-        .load(connection)
-        .await?;
+        .bind::<BigInt, _>(i64::try_from(*free).unwrap_or(i64::MAX));
+        let hosts: Vec<Host> = Again(query).load(connection).await?;
         for host in hosts {
             let standing = standing(&host.standing)?;
             chosen.push((host.host, standing));
@@ -248,25 +253,21 @@ async fn choose(
     Ok(chosen)
 }
 
-/// Lease what is due for these hosts: the oldest first, and of what is about one object for one inbox the first alone.
+/// What is due for these hosts, one after the other, as long as there is room: the oldest first, and of what is about one
+/// object for one inbox the first alone.
 ///
 /// The conditions are spelled so that each is one step down an index, whatever the planner believes of the tables.
-async fn take(
+async fn pick(
     connection: &mut AsyncPgConnection,
-    worker: i64,
     hosts: &[(String, Standing)],
     lanes: &Lanes,
     now: DateTime<Utc>,
-    until: DateTime<Utc>,
-) -> Result<Vec<Leased>, Error> {
-    let mut free: HashMap<Standing, usize> = lanes.free.into_iter().collect();
-    let mut wanted = Vec::new();
-    let mut found: Vec<i64> = Vec::new();
-    for (host, standing) in hosts {
-        wanted.push((host.as_str(), i32::try_from(most(*standing, lanes.each)).unwrap_or(i32::MAX)));
-    }
-    let (names, most): (Vec<_>, Vec<_>) = wanted.into_iter().unzip();
-    let due: Vec<Due> = diesel::sql_query(
+) -> Result<Vec<Due>, Error> {
+    let wanted = |(host, standing): &(String, Standing)| {
+        (host.clone(), i32::try_from(most(*standing, lanes.each)).unwrap_or(i32::MAX))
+    };
+    let (names, most): (Vec<_>, Vec<_>) = hosts.iter().map(wanted).unzip();
+    let query = diesel::sql_query(
         "SELECT picked.id, wanted.host FROM unnest($1, $2) AS wanted (host, most) \
          CROSS JOIN LATERAL (\
              SELECT d.id FROM deliveries AS d \
@@ -275,18 +276,29 @@ async fn take(
              ORDER BY d.due_at, d.id \
              LIMIT greatest(0, wanted.most - (\
                  SELECT count(*) FROM deliveries AS f WHERE f.host = wanted.host AND f.leased_by IS NOT NULL))\
-         ) AS picked",
+         ) AS picked LIMIT $4",
     )
     .bind::<Array<Text>, _>(names)
     .bind::<Array<Integer>, _>(most)
     .bind::<Timestamptz, _>(now)
-    .load(connection)
-    .await?;
+    .bind::<BigInt, _>(i64::try_from(lanes.total).unwrap_or(i64::MAX));
+    let due = Again(query).load(connection).await?;
+    Ok(due)
+}
+
+/// Lease what was found for these hosts, as far as the lanes of their standings have room.
+async fn take(
+    connection: &mut AsyncPgConnection,
+    worker: i64,
+    hosts: &[(String, Standing)],
+    lanes: &Lanes,
+    due: Vec<Due>,
+    until: DateTime<Utc>,
+) -> Result<Vec<Leased>, Error> {
     let standings: HashMap<&str, Standing> = hosts.iter().map(|(host, standing)| (host.as_str(), *standing)).collect();
+    let mut free: HashMap<Standing, usize> = lanes.free.into_iter().collect();
+    let mut found: Vec<i64> = Vec::new();
     for Due { id, host } in &due {
-        if found.len() >= lanes.total {
-            break;
-        }
         let left = standings.get(host.as_str()).and_then(|standing| free.get_mut(standing));
         if let Some(left) = left.filter(|left| **left > 0) {
             *left -= 1;
@@ -296,7 +308,7 @@ async fn take(
     if found.is_empty() {
         return Ok(Vec::new());
     }
-    let rows: Vec<Row> = diesel::sql_query(format!(
+    let query = diesel::sql_query(format!(
         "WITH mine AS (\
              UPDATE deliveries SET leased_by = $1, leased_until = $2, attempts = attempts + 1 \
              WHERE id = ANY($3) AND state = 'waiting' AND leased_by IS NULL \
@@ -311,9 +323,8 @@ async fn take(
     ))
     .bind::<BigInt, _>(worker)
     .bind::<Timestamptz, _>(until)
-    .bind::<Array<BigInt>, _>(found)
-    .load(connection)
-    .await?;
+    .bind::<Array<BigInt>, _>(found);
+    let rows: Vec<Row> = Again(query).load(connection).await?;
     let leased = |row: Row| {
         let standing = standings.get(row.host.as_str()).copied().unwrap_or(Standing::New);
         (
@@ -352,16 +363,15 @@ async fn mark_blocked(
             targets.push(target);
         }
     }
-    let blocked: Vec<Barred> = diesel::sql_query(
+    let query = diesel::sql_query(
         "SELECT d.id, bool_or(blocks.account_id IS NULL) AS everywhere \
          FROM unnest($1, $2, $3) AS d (id, account_id, target) JOIN blocks USING (target) \
          WHERE blocks.account_id IS NULL OR blocks.account_id = d.account_id GROUP BY d.id",
     )
     .bind::<Array<BigInt>, _>(ids)
     .bind::<Array<BigInt>, _>(accounts)
-    .bind::<Array<Text>, _>(targets)
-    .load(connection)
-    .await?;
+    .bind::<Array<Text>, _>(targets);
+    let blocked: Vec<Barred> = Again(query).load(connection).await?;
     let blocked: HashMap<i64, bool> = blocked.into_iter().map(|row| (row.id, row.everywhere)).collect();
     for delivery in &mut leased {
         let everywhere = blocked.get(&delivery.id.0);
@@ -384,7 +394,7 @@ async fn reschedule(
     let names: Vec<&str> = hosts.iter().map(|(host, _)| host.as_str()).collect();
     let most: Vec<i32> =
         hosts.iter().map(|(_, standing)| i32::try_from(most(*standing, each)).unwrap_or(i32::MAX)).collect();
-    diesel::sql_query(
+    let query = diesel::sql_query(
         "UPDATE delivery_hosts AS h SET look_at = CASE \
              WHEN (SELECT count(*) FROM deliveries AS f WHERE f.host = h.host AND f.leased_by IS NOT NULL) >= wanted.most \
                  THEN $4 \
@@ -404,9 +414,8 @@ async fn reschedule(
     .bind::<Array<Integer>, _>(most)
     .bind::<Timestamptz, _>(now)
     .bind::<Timestamptz, _>(until)
-    .bind::<Timestamptz, _>(now + BEHIND)
-    .execute(connection)
-    .await?;
+    .bind::<Timestamptz, _>(now + BEHIND);
+    Again(query).execute(connection).await?;
     Ok(())
 }
 
@@ -414,15 +423,14 @@ async fn reschedule(
 async fn next_look(connection: &mut AsyncPgConnection, lanes: &Lanes) -> Result<Option<DateTime<Utc>>, Error> {
     let lanes: Vec<&str> =
         lanes.free.iter().filter(|(_, free)| *free > 0).map(|(standing, _)| standing.as_str()).collect();
-    let next: Next = diesel::sql_query(
+    let query = diesel::sql_query(
         "SELECT min(first) AS next FROM unnest($1) AS lane (standing) CROSS JOIN LATERAL (\
              SELECT look_at AS first FROM delivery_hosts WHERE delivery_hosts.standing = lane.standing \
                AND look_at IS NOT NULL ORDER BY look_at LIMIT 1) AS hosts \
          WHERE (SELECT deliveries_paused_at FROM everpost_instance) IS NULL",
     )
-    .bind::<Array<Text>, _>(lanes)
-    .get_result(connection)
-    .await?;
+    .bind::<Array<Text>, _>(lanes);
+    let next: Next = Again(query).get_result(connection).await?;
     Ok(next.next)
 }
 

@@ -4,6 +4,7 @@
 
 use super::{Error, HostRow, Store};
 use crate::domain::delivery::{DeliveryHost, DeliveryState, Settlement, Standing};
+use crate::store::again::Again;
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Integer, Nullable, SmallInt, Text, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
@@ -77,13 +78,12 @@ impl Store {
 
 /// Hosts as they stand, locked.
 async fn lock(connection: &mut AsyncPgConnection, hosts: &[&str]) -> Result<Vec<DeliveryHost>, Error> {
-    let rows: Vec<HostRow> = diesel::sql_query(
+    let query = diesel::sql_query(
         "SELECT host, standing, failures, failing_since, paused_until, reason, answered_at FROM delivery_hosts \
          WHERE host = ANY($1) ORDER BY host FOR UPDATE",
     )
-    .bind::<Array<Text>, _>(hosts)
-    .load(connection)
-    .await?;
+    .bind::<Array<Text>, _>(hosts);
+    let rows: Vec<HostRow> = Again(query).load(connection).await?;
     rows.into_iter().map(DeliveryHost::try_from).collect()
 }
 
@@ -93,7 +93,7 @@ async fn write_hosts(
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let failures = |host: &DeliveryHost| i32::try_from(host.failures).unwrap_or(i32::MAX);
-    diesel::sql_query(
+    let query = diesel::sql_query(
         "UPDATE delivery_hosts AS h SET standing = s.standing, failures = s.failures, failing_since = s.failing_since, \
              paused_until = s.paused_until, reason = s.reason, answered_at = s.answered_at, \
              look_at = greatest($8, s.paused_until) \
@@ -108,9 +108,8 @@ async fn write_hosts(
     .bind::<Array<Nullable<Timestamptz>>, _>(hosts.iter().map(|host| host.paused_until).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(hosts.iter().map(|host| host.reason.as_str()).collect::<Vec<_>>())
     .bind::<Array<Nullable<Timestamptz>>, _>(hosts.iter().map(|host| host.answered).collect::<Vec<_>>())
-    .bind::<Timestamptz, _>(now)
-    .execute(connection)
-    .await?;
+    .bind::<Timestamptz, _>(now);
+    Again(query).execute(connection).await?;
     Ok(())
 }
 
@@ -123,7 +122,7 @@ async fn write_deliveries(
     let status = |settlement: &Settlement| settlement.status.and_then(|status| i16::try_from(status).ok());
     // Postgres takes no NUL in a text.
     let answer = |settlement: &Settlement| settlement.answer.replace('\0', "");
-    diesel::sql_query(
+    let query = diesel::sql_query(
         "UPDATE deliveries AS d SET state = s.state, due_at = coalesce(s.due, d.due_at), status = s.status, \
              answer = s.answer, leased_by = NULL, leased_until = NULL, \
              settled_at = CASE WHEN s.state <> 'waiting' THEN $7 END \
@@ -136,9 +135,8 @@ async fn write_deliveries(
     .bind::<Array<Nullable<Timestamptz>>, _>(settlements.iter().map(|one| one.due).collect::<Vec<_>>())
     .bind::<Array<Nullable<SmallInt>>, _>(settlements.iter().map(status).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(settlements.iter().map(answer).collect::<Vec<_>>())
-    .bind::<Timestamptz, _>(now)
-    .execute(connection)
-    .await?;
+    .bind::<Timestamptz, _>(now);
+    Again(query).execute(connection).await?;
     Ok(())
 }
 
@@ -149,27 +147,25 @@ async fn postpone_lines(connection: &mut AsyncPgConnection, settlements: &[Settl
     if ids.is_empty() {
         return Ok(());
     }
-    diesel::sql_query(
+    let query = diesel::sql_query(
         "UPDATE deliveries AS e SET due_at = d.due_at FROM deliveries AS d \
          WHERE d.id = ANY($1) AND d.state = 'waiting' AND d.leased_by IS NULL AND e.line = d.line AND e.id > d.id \
            AND e.state = 'waiting' AND e.leased_by IS NULL AND e.due_at < d.due_at",
     )
-    .bind::<Array<BigInt>, _>(ids)
-    .execute(connection)
-    .await?;
+    .bind::<Array<BigInt>, _>(ids);
+    Again(query).execute(connection).await?;
     Ok(())
 }
 
 /// Make due what waits for another attempt at a host that answers again.
 async fn revive(connection: &mut AsyncPgConnection, host: &str, now: DateTime<Utc>) -> Result<(), Error> {
-    diesel::sql_query(
+    let query = diesel::sql_query(
         "UPDATE deliveries SET due_at = $2 WHERE id IN (SELECT id FROM deliveries \
              WHERE host = $1 AND state = 'waiting' AND leased_by IS NULL AND due_at > $2 ORDER BY due_at LIMIT $3)",
     )
     .bind::<Text, _>(host)
     .bind::<Timestamptz, _>(now)
-    .bind::<BigInt, _>(REVIVED)
-    .execute(connection)
-    .await?;
+    .bind::<BigInt, _>(REVIVED);
+    Again(query).execute(connection).await?;
     Ok(())
 }

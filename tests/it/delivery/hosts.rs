@@ -72,6 +72,37 @@ async fn a_host_that_fails_and_then_works_gets_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_answers_500_for_an_hour_is_asked_now_and_then_and_gets_everything_once() {
+    let office = Office::open().await;
+    office.sink.say("a.example", Reply::status(500));
+    for n in 0..20 {
+        office.enqueue(&n.to_string(), &[office.inbox_at("a.example", &format!("/{n}/inbox"))]).await;
+    }
+    let worker = office.worker();
+    let nothing_to_do = || {
+        let now = office.now().to_rfc3339();
+        let waits = format!("SELECT count(*) FROM delivery_hosts WHERE look_at > '{now}' AND standing = 'failing'");
+        let leased = "SELECT count(*) FROM deliveries WHERE leased_by IS NOT NULL";
+        office.database.number(&waits) == 1 && office.database.number(leased) == 0
+    };
+    for minute in 0..60 {
+        office.set_clock(TimeDelta::minutes(minute));
+        office.app.store.call_workers().await.unwrap();
+        until("what is due this minute", nothing_to_do).await;
+    }
+    let asked = office.sink.got().len();
+    assert!((6..=12).contains(&asked), "asked {asked} times in an hour");
+    assert_eq!((office.count("waiting"), office.sink.taken().len()), (20, 0));
+    office.sink.say("a.example", Reply::status(202));
+    // No pause is longer than the time it has failed for, by then.
+    office.set_clock(TimeDelta::minutes(120));
+    office.app.store.call_workers().await.unwrap();
+    until("everything", || office.count("delivered") == 20).await;
+    worker.stop().await;
+    assert_eq!((office.sink.taken().len(), office.sink.got().len()), (20, asked + 20));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_parked_host_is_brought_back_by_one_probe() {
     let office = Office::open().await;
     office.sink.say("a.example", Reply::status(502));

@@ -138,6 +138,21 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Look again and again, until there are so many. However slow the machine is, there have to be more now and then.
+pub async fn until_all(what: &str, all: usize, mut count: impl FnMut() -> i64) {
+    let all = i64::try_from(all).unwrap();
+    let (mut before, mut moved) = (count(), Instant::now());
+    while before < all {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let now = count();
+        if now > before {
+            moved = Instant::now();
+        }
+        assert!(moved.elapsed() < PATIENCE, "{what}: {now} of {all}");
+        before = now;
+    }
+}
+
 pub fn activity(account: &Account, kind: &'static str, id: &str, object: &str, to: Recipients) -> Outgoing {
     let actor = account.urls().actor();
     let (uri, object) = (format!("{actor}/activities/{id}"), format!("{actor}/{object}"));

@@ -283,6 +283,27 @@ async fn a_lease_is_prolonged_for_what_a_worker_knows_of_and_taken_over_otherwis
 }
 
 #[tokio::test]
+async fn a_host_that_a_lease_has_no_room_for_keeps_its_turn() {
+    let office = Office::open().await;
+    for n in 0..4 {
+        let inboxes: Vec<_> = (0..3).map(|host| office.inbox(&format!("h{host}.example"))).collect();
+        office.enqueue(&n.to_string(), &inboxes).await;
+    }
+    office.database.execute(
+        "DELETE FROM delivery_wakes; INSERT INTO delivery_hosts (host, standing, look_at) \
+         SELECT DISTINCT host, 'good', now() - interval '1 hour' FROM deliveries",
+    );
+    let (store, now) = (&office.app.store, office.now());
+    let one_host = Lanes { total: 4, ..lanes() };
+    let look = store.lease(7, &one_host, now, now + TimeDelta::seconds(15)).await.unwrap();
+    assert_eq!(look.leased.len(), 4);
+    let kept = "SELECT count(*) FROM delivery_hosts WHERE look_at < now() - interval '59 minutes'";
+    assert_eq!(office.database.number(kept), 2);
+    let rest = store.lease(7, &lanes(), now, now + TimeDelta::seconds(15)).await.unwrap();
+    assert_eq!(rest.leased.len(), 8);
+}
+
+#[tokio::test]
 async fn a_lease_reads_what_it_takes_and_not_all_that_waits() {
     let office = Office::open().await;
     office.enqueue("1", &[]).await;

@@ -237,6 +237,7 @@ diesel::table! {
         body -> Text,
         created_at -> Timestamptz,
         signed_by -> Nullable<Text>,
+        expires_at -> Nullable<Timestamptz>,
     }
 }
 

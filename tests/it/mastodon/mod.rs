@@ -121,6 +121,11 @@ impl Mastodon {
         actor
     }
 
+    /// A user follows no longer, whatever the account is told of that.
+    pub fn unfollow(&self, name: &str, actor: &str) {
+        self.server.state().users.get_mut(name).unwrap().follows.remove(actor);
+    }
+
     /// Whether a user follows an account, and was accepted.
     pub fn follows(&self, name: &str, actor: &str) -> bool {
         self.server.state().users.get(name).is_some_and(|user| user.follows.get(actor) == Some(&true))

@@ -70,3 +70,15 @@ fn a_post_that_is_withdrawn_is_gone_over_there_and_its_id_never_comes_back() {
     assert!(!world.mastodon.look_up(&withdrawn));
     world.assert_silent();
 }
+
+#[test]
+fn an_account_that_is_deleted_is_gone_over_there_with_all_its_posts() {
+    let world = World::start(2);
+    world.mastodon.follow_and_wait("bo", HANDLE);
+    assert!(world.mastodon.look_up(&note(&single(0))));
+    world.program.ok(&["account", "delete", "ann", "--forever"]);
+    world.wait("it is gone", |mastodon| mastodon.account(ANN).is_none());
+    assert_eq!((world.shown(), world.mastodon.follows("bo", ANN)), (vec![], false));
+    assert!(world.mastodon.look_up_account(HANDLE).is_err());
+    assert_eq!((world.came(), world.mastodon.refused()), (vec!["Accept".to_owned(), "Delete".to_owned()], vec![]));
+}

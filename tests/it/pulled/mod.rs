@@ -2,6 +2,7 @@
 //! over https and back: posts at their own dates, and feeds that nobody floods.
 
 mod followed;
+mod sent;
 
 use crate::mastodon::Mastodon;
 use crate::support::{Authority, Bundle, Program, Serving, status_id};

@@ -43,17 +43,24 @@ await ann.send(target, new Follow({ id: new URL("#follow", ann.id), actor: ann.i
 
 let ended = false;
 process.stdin.resume().on("end", () => { ended = true; });
+/** Who listens in vain for so long, in milliseconds, gives up. */
+const PATIENCE = 60_000;
 let told = 0;
+let last = Date.now();
 for (;;) {
   const delivery = peer.deliveries[told];
   if (delivery?.status) {
     told += 1;
+    last = Date.now();
     const activity = JSON.parse(delivery.body);
     const proven = Boolean(await verifyObject(AsObject, structuredClone(activity), loaders));
     const { status, answer, judged, refused } = delivery;
     console.log(JSON.stringify({ activity, status, answer, judged, refused, proven, heard: peer.received.map((one) => one.id?.href) }));
   } else if (ended && told === peer.deliveries.length) {
     break;
+  } else if (Date.now() - last > PATIENCE) {
+    console.error("nothing came");
+    process.exit(1);
   } else {
     await new Promise((again) => setTimeout(again, 25));
   }

@@ -1,10 +1,14 @@
 //! A stranger's server, built on Fedify, meets an account over https: `tests/peers/peer.mjs`.
 
-use crate::support::{Authority, Bundle, Program, Serving, fixture, status_id};
+use crate::pulled::enqueue;
+use crate::support::{Authority, Bundle, PATIENCE, Program, Serving, fixture, status_id};
+use chrono::Utc;
+use everpost::activitystreams::{outgoing, render};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 const HOST: &str = "kept.example";
 
@@ -110,7 +114,7 @@ fn archive(folder: &Path, texts: [&str; 2]) {
 }
 
 #[test]
-fn a_fedify_server_that_follows_is_sent_an_edit_and_a_withdrawal_all_signed_and_not_one_create() {
+fn a_fedify_server_that_follows_is_sent_a_boost_an_edit_and_a_withdrawal_all_signed_and_not_one_create() {
     let folder = tempfile::tempdir().unwrap();
     archive(folder.path(), ["Two.", "Three."]);
     let meeting = Meeting::prepare(folder.path(), "ann");
@@ -126,13 +130,24 @@ fn a_fedify_server_that_follows_is_sent_an_edit_and_a_withdrawal_all_signed_and_
     let note = |at: &str| format!("https://{HOST}/users/ann/statuses/{}", status_id(at));
     assert_eq!(next()["read"].as_array().unwrap().len(), 3);
     let mut came = vec![next()];
+    let at = Utc::now();
+    enqueue(&meeting.program, "2018-03-01T10:00:00Z", |account, post| {
+        outgoing::announce(render::shown_again(post, account, at))
+    });
+    came.push(next());
     archive(folder.path(), ["Two, put right.", "Three."]);
     meeting.program.ok(&["import", &text(folder.path())]);
     came.push(next());
-    assert!(came[1]["activity"]["object"]["content"].as_str().unwrap().contains("put right"));
+    assert!(came[2]["activity"]["object"]["content"].as_str().unwrap().contains("put right"));
     meeting.program.ok(&["post", "withdraw", &status_id("2020-05-01T10:00:00Z").to_string()]);
     came.push(next());
-    // What it was sent is all there ever was.
+    // What it was sent is all that there is.
+    let waiting = "SELECT count(*) FROM deliveries WHERE state = 'waiting'";
+    let begun = Instant::now();
+    while meeting.program.database().number(waiting) > 0 {
+        assert!(begun.elapsed() < PATIENCE, "something still waits");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     drop(peer.stdin.take());
     let rest: Vec<Value> =
         std::iter::from_fn(|| lines.next()).map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect();
@@ -145,12 +160,13 @@ fn a_fedify_server_that_follows_is_sent_an_edit_and_a_withdrawal_all_signed_and_
             (activity["type"].as_str().unwrap(), object.to_owned())
         })
         .collect();
+    let [one, two, three] = ["2018-03-01T10:00:00Z", "2019-04-01T10:00:00Z", "2020-05-01T10:00:00Z"].map(note);
     assert_eq!(ids[0].0, "Accept");
-    assert_eq!(ids[1..], [("Update", note("2019-04-01T10:00:00Z")), ("Delete", note("2020-05-01T10:00:00Z"))]);
+    assert_eq!(ids[1..], [("Announce", one), ("Update", two), ("Delete", three)]);
     for one in &came {
         let kind = &one["activity"]["type"];
         assert_eq!((&one["status"], &one["proven"]), (&202.into(), &true.into()), "{kind}: {one:#}");
         assert_eq!(one["judged"]["keyId"], format!("https://{HOST}/users/ann#main-key"), "{kind}: {}", one["refused"]);
     }
-    assert_eq!(came[2]["heard"].as_array().unwrap().len(), 3);
+    assert_eq!(came[3]["heard"].as_array().unwrap().len(), 4);
 }

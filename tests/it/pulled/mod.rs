@@ -4,6 +4,8 @@
 mod followed;
 mod sent;
 
+pub use sent::enqueue;
+
 use crate::mastodon::Mastodon;
 use crate::support::{Authority, Bundle, Program, Serving, status_id};
 use chrono::{DateTime, TimeDelta, Utc};

@@ -3,7 +3,7 @@
 
 use super::{ANN, HANDLE, World, note, single};
 use crate::mastodon::{Feed, Insertion, Reason};
-use crate::support::status_id;
+use crate::support::{Program, status_id};
 use chrono::{DateTime, TimeDelta, Utc};
 use everpost::activitystreams::{outgoing, render};
 use everpost::domain::account::{Account, Handle};
@@ -17,12 +17,12 @@ use everpost::operations::private::Files;
 use everpost::operations::{App, accounts};
 use everpost::store::Store;
 
-/// Put something about the post of that moment into the queue of the program, proven as all that it sends.
-fn enqueue(world: &World, at: &str, make: impl FnOnce(&Account, &Post) -> Outgoing) {
+/// Put something about the post of that moment by `ann` into the queue of a program, proven as all that it sends.
+pub fn enqueue(program: &Program, at: &str, make: impl FnOnce(&Account, &Post) -> Outgoing) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let (folder, now) = (world.program.scratch(), Utc::now());
-        let store = Store::connect(&world.program.database().url(), 1).unwrap();
+        let (folder, now) = (program.scratch(), Utc::now());
+        let store = Store::connect(&program.database().url(), 1).unwrap();
         let media = MediaStore::in_folder(&folder.join("media"), Default::default()).unwrap();
         let client = Client::new(&Default::default()).unwrap();
         let app = App::new(store, media, Vault::open(None).unwrap(), Files::new(&folder.join("private")), client);
@@ -39,7 +39,7 @@ fn create(world: &World, at: &str) {
         let now = Utc::now();
         outgoing::create(render::create(post, account, now), now + TimeDelta::hours(1))
     };
-    enqueue(world, at, make);
+    enqueue(&world.program, at, make);
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn a_create_of_ours_that_nobody_over_there_follows_or_whose_id_was_deleted_is_lo
     world.mastodon.follow_and_wait("bo", HANDLE);
     assert!(world.mastodon.look_up(&note(&single(0))));
     let delete = |account: &Account, post: &Post| outgoing::delete_note(account, post.id, "1", Utc::now());
-    enqueue(&world, &single(0), delete);
+    enqueue(&world.program, &single(0), delete);
     world.wait("it is gone", |mastodon| mastodon.status(&note(&single(0))).is_none());
     create(&world, &single(0));
     world.wait("it is dropped", |mastodon| !mastodon.dropped().is_empty());
@@ -83,11 +83,11 @@ fn an_add_of_ours_fetches_a_post_silently_and_leaves_its_pin_until_the_remove() 
     world.mastodon.follow_and_wait("bo", HANDLE);
     let add =
         |account: &Account, post: &Post| outgoing::add(account, post.id, &post.id.to_string(), Recipients::Followers);
-    enqueue(&world, &single(0), add);
-    enqueue(&world, &single(1), add);
+    enqueue(&world.program, &single(0), add);
+    enqueue(&world.program, &single(1), add);
     world.wait("both are pinned", |mastodon| mastodon.pins(ANN).len() == 2);
     let remove = |account: &Account, post: &Post| outgoing::remove(account, post.id, "1", Recipients::Followers);
-    enqueue(&world, &single(1), remove);
+    enqueue(&world.program, &single(1), remove);
     world.wait("one is left", |mastodon| mastodon.pins(ANN).len() == 1);
     assert_eq!((world.mastodon.pins(ANN), world.shown()), (vec![note(&single(0))], vec![single(1), single(0)]));
     world.assert_silent();
@@ -99,7 +99,7 @@ fn an_announce_of_ours_is_one_boost_in_the_feed_and_the_post_is_at_its_own_date(
     world.mastodon.follow_and_wait("bo", HANDLE);
     for seconds in [0, 1] {
         let at = Utc::now() + TimeDelta::seconds(seconds);
-        enqueue(&world, &single(0), |account, post| outgoing::announce(render::shown_again(post, account, at)));
+        enqueue(&world.program, &single(0), |account, post| outgoing::announce(render::shown_again(post, account, at)));
     }
     world.wait("the second one is dropped", |mastodon| !mastodon.dropped().is_empty());
     assert_eq!(world.mastodon.dropped()[0].why, "it was boosted before");

@@ -20,6 +20,7 @@ pub mod profile;
 pub mod remote;
 pub mod settings;
 pub mod snowflake;
+pub mod software;
 pub mod source;
 pub mod thread;
 pub mod token;

@@ -6,6 +6,7 @@
 //! Start with `post.rs`, then `source.rs`.
 
 pub mod account;
+pub mod backfill;
 pub mod block;
 pub mod delivery;
 pub mod details;

@@ -17,6 +17,7 @@ mod import;
 mod inbox;
 mod media;
 mod negotiation;
+mod offers;
 mod outside_readers;
 mod owner;
 mod pages;

@@ -1,5 +1,6 @@
 //! Old posts that servers are offered (decision 0026): real HTTP, real Postgres, a clock that is moved.
 
+mod counted;
 mod failing;
 mod one_by_one;
 mod program;

@@ -6,6 +6,7 @@
 //! Start with `post.rs`, then `source.rs`.
 
 pub mod account;
+pub mod backfill;
 pub mod block;
 pub mod delivery;
 pub mod details;
@@ -21,6 +22,7 @@ pub mod profile;
 pub mod remote;
 pub mod settings;
 pub mod snowflake;
+pub mod software;
 pub mod source;
 pub mod thread;
 pub mod token;

@@ -7,7 +7,7 @@ use super::{App, Error};
 use crate::activitystreams::outgoing;
 use crate::activitystreams::render::{self, PublicKeys, Replies};
 use crate::domain::account::{Account, AccountState};
-use crate::domain::delivery::Outgoing;
+use crate::domain::delivery::{Outgoing, Recipients};
 use crate::domain::follower::Follower;
 use crate::domain::ids::{ImportId, PostId};
 use crate::domain::news::News;
@@ -89,6 +89,25 @@ impl Announcer {
     pub(super) fn answer(&self, account: &Account, follower: &Follower, accepted: bool) -> Outgoing {
         let make = if accepted { outgoing::accept } else { outgoing::reject };
         self.prove(make(account, &follower.follow, &follower.actor.told, &self.number()))
+    }
+
+    /// One server is offered a post by way of the pins, until `expires_at` at most (decision 0026).
+    pub(super) fn offer(
+        &self,
+        account: &Account,
+        post: PostId,
+        inbox: &str,
+        expires_at: DateTime<Utc>,
+    ) -> Outgoing {
+        let to = Recipients::Inboxes(vec![inbox.to_owned()]);
+        let add = self.prove(outgoing::add(account, post, &self.number(), to));
+        Outgoing { expires_at: Some(expires_at), ..add }
+    }
+
+    /// The post is taken out of the pins there.
+    pub(super) fn end_offer(&self, account: &Account, post: PostId, inbox: &str) -> Outgoing {
+        let to = Recipients::Inboxes(vec![inbox.to_owned()]);
+        self.prove(outgoing::remove(account, post, &self.number(), to))
     }
 
     /// A number that no other activity has.

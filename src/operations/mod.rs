@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod announcements;
 mod audiences;
+pub mod backfill;
 mod block_lists;
 pub mod blocks;
 mod copies;

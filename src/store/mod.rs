@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod announcements;
 pub mod archive;
+pub mod backfill;
 pub mod blocks;
 pub mod changes;
 pub mod deliveries;

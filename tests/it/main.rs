@@ -18,6 +18,7 @@ mod inbox;
 mod mastodon;
 mod media;
 mod negotiation;
+mod offers;
 mod outside_readers;
 mod owner;
 mod pages;

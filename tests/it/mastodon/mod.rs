@@ -234,9 +234,14 @@ impl Mastodon {
         self.server.state().fetched.clone()
     }
 
+    /// Whether nothing is left to be done at the moment.
+    pub fn is_idle(&self) -> bool {
+        self.server.is_idle()
+    }
+
     /// Wait until nothing is left to be done.
     pub fn settle(&self) {
-        self.wait("nothing is left to be done", |mastodon| mastodon.server.is_idle());
+        self.wait("nothing is left to be done", Mastodon::is_idle);
     }
 
     /// Look again and again, until it is so.

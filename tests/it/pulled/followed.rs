@@ -1,7 +1,9 @@
 //! Somebody follows, looks a post up, opens a thread; posts are edited and withdrawn.
 
-use super::{ANN, HANDLE, World, link, note, place, single};
-use crate::support::status_id;
+use super::{ANN, HANDLE, World, date, link, note, place, single};
+use crate::mastodon::{Feed, Insertion, Reason};
+use crate::support::{Bundle, status_id};
+use chrono::{TimeDelta, Utc};
 
 #[test]
 fn who_follows_gets_the_account_with_its_totals_and_not_one_old_post_into_a_feed() {
@@ -81,4 +83,22 @@ fn an_account_that_is_deleted_is_gone_over_there_with_all_its_posts() {
     assert_eq!((world.shown(), world.mastodon.follows("bo", ANN)), (vec![], false));
     assert!(world.mastodon.look_up_account(HANDLE).is_err());
     assert_eq!((world.came(), world.mastodon.refused()), (vec!["Accept".to_owned(), "Delete".to_owned()], vec![]));
+}
+
+#[test]
+fn a_new_post_is_on_top_of_the_feed_at_once_and_an_old_one_of_the_same_import_is_not_sent() {
+    let world = World::start(1);
+    world.mastodon.follow_and_wait("bo", HANDLE);
+    let folder = tempfile::tempdir().unwrap();
+    let (fresh, old) = (date(Utc::now() - TimeDelta::hours(1)), date(Utc::now() - TimeDelta::hours(7)));
+    for at in [&fresh, &old] {
+        Bundle::new().post(at, "<p>News.</p>").write(folder.path());
+    }
+    world.program.ok(&["import", folder.path().to_str().unwrap()]);
+    world.wait("it is there", |mastodon| !mastodon.posts(ANN).is_empty());
+    assert_eq!((world.shown(), world.came()), (vec![fresh.clone()], vec!["Accept".to_owned(), "Create".to_owned()]));
+    let inserted = |feed| Insertion { feed, uri: note(&fresh), reason: Reason::Pushed };
+    assert_eq!(world.mastodon.insertions(), [inserted(Feed::Home("bo".to_owned())), inserted(Feed::Public)]);
+    assert!(world.mastodon.look_up(&note(&old)));
+    assert_eq!((world.shown(), world.mastodon.insertions().len()), (vec![fresh, old], 2));
 }

@@ -1,6 +1,7 @@
 //! What followers on another server see of an account, from the real program to a simulated Mastodon (`tests/it/mastodon`)
 //! over https and back: posts at their own dates, and feeds that nobody floods.
 
+mod backfilled;
 mod followed;
 mod sent;
 

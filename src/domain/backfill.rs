@@ -28,6 +28,8 @@ pub const FRESH: TimeDelta = TimeDelta::hours(7);
 pub const LOOK: TimeDelta = TimeDelta::seconds(15);
 /// How often a host is looked at for which there is nothing to do.
 pub const IDLE: TimeDelta = TimeDelta::minutes(2);
+/// The same for one that is offered nothing because of what it runs.
+pub const ASIDE: TimeDelta = TimeDelta::hours(1);
 
 /// What became of an offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -139,6 +141,8 @@ pub enum Step {
     Done(OfferOutcome),
     /// It never went out and the host is not to blame: as if it had not been offered.
     Forget,
+    /// The Add is not to be sent any more, if that is not too late.
+    Drop,
     /// The host is offered nothing for a while. What waits of the Add is dropped.
     Fail {
         /// Why.
@@ -168,6 +172,7 @@ impl Offer {
 
     fn after_add(&self, now: DateTime<Utc>) -> Step {
         let arrived = match &self.way {
+            Way::Waiting if !self.stands => return Step::Drop,
             Way::Waiting => return Step::Wait,
             // Whoever does not answer, or has a proxy answer, may have taken it.
             Way::Failing { status, why } => return self.fail(why, status.is_none_or(|status| status >= 500)),
@@ -379,6 +384,7 @@ mod tests {
     fn a_post_that_was_withdrawn_is_not_waited_for() {
         let withdrawn = Offer { stands: false, ..offer(Way::Delivered { at: at(0) }) };
         assert_eq!(withdrawn.next(at(0)), Step::Remove(OfferOutcome::Unfetched));
+        assert_eq!(Offer { stands: false, ..offer(Way::Waiting) }.next(at(0)), Step::Drop);
     }
 
     #[test]

@@ -111,10 +111,9 @@ fn post_of(path: &str) -> Option<PostId> {
 
 fn signed(request: &HttpRequest) -> Option<Signed> {
     let size: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    let header =
-        |(name, value): (&actix_web::http::header::HeaderName, &actix_web::http::header::HeaderValue)| {
-            (name.as_str().to_owned(), value.as_bytes().to_vec())
-        };
+    let header = |(name, value): (&actix_web::http::header::HeaderName, &actix_web::http::header::HeaderValue)| {
+        (name.as_str().to_owned(), value.as_bytes().to_vec())
+    };
     (size <= LONGEST).then_some(())?;
     Some(Signed {
         authority: authority(request)?,
@@ -277,7 +276,14 @@ mod tests {
     fn a_post_is_an_object_at_two_addresses_and_what_is_below_it_is_another() {
         assert_eq!(post_of("/users/ann/statuses/77"), Some(PostId(77)));
         assert_eq!(post_of("/@ann/77"), Some(PostId(77)));
-        for other in ["/users/ann/statuses/77/replies", "/users/ann", "/@ann", "/@ann/moved", "/tags/77", "/users/ann/statuses/007"] {
+        for other in [
+            "/users/ann/statuses/77/replies",
+            "/users/ann",
+            "/@ann",
+            "/@ann/moved",
+            "/tags/77",
+            "/users/ann/statuses/007",
+        ] {
             assert_eq!(post_of(other), None, "{other}");
         }
     }

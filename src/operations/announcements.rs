@@ -92,13 +92,7 @@ impl Announcer {
     }
 
     /// One server is offered a post by way of the pins, until `expires_at` at most (decision 0026).
-    pub(super) fn offer(
-        &self,
-        account: &Account,
-        post: PostId,
-        inbox: &str,
-        expires_at: DateTime<Utc>,
-    ) -> Outgoing {
+    pub(super) fn offer(&self, account: &Account, post: PostId, inbox: &str, expires_at: DateTime<Utc>) -> Outgoing {
         let to = Recipients::Inboxes(vec![inbox.to_owned()]);
         let add = self.prove(outgoing::add(account, post, &self.number(), to));
         Outgoing { expires_at: Some(expires_at), ..add }

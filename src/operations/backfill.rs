@@ -7,9 +7,10 @@
 use super::announcements::Announcer;
 use super::{App, Error};
 use crate::domain::account::Account;
-use crate::domain::backfill::{IDLE, LIFE, LOOK, Offer, OfferOutcome, Server, Step};
+use crate::domain::backfill::{ASIDE, IDLE, LIFE, LOOK, Offer, OfferOutcome, Server, Step};
 use crate::domain::delivery::Outgoing;
 use crate::domain::ids::AccountId;
+use crate::domain::software::Channel;
 use crate::federation::nodeinfo;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, stream};
@@ -56,10 +57,11 @@ async fn turn(app: &App, mut server: Server, now: DateTime<Utc>) -> Result<(), E
         ask(app, &mut server, now).await?;
     }
     let offered = server.is_free(now) && offer(app, &server, now).await?;
+    let idle = if server.channel() == Channel::Add { IDLE } else { ASIDE };
     let next = match (offered || !open.is_empty(), server.free_at(now)) {
         (true, _) => now + LOOK,
-        (false, free) if free > now => free.min(now + IDLE),
-        (false, _) => now + IDLE,
+        (false, free) if free > now => free.min(now + idle),
+        (false, _) => now + idle,
     };
     Ok(app.store.leave_server(&server.host, next).await?)
 }
@@ -100,6 +102,10 @@ async fn step(app: &App, host: &str, offer: &Offer, now: DateTime<Utc>) -> Resul
         }
         Step::Forget => {
             app.store.forget_offer(offer).await?;
+            None
+        }
+        Step::Drop => {
+            app.store.drop_offer(offer, now).await?;
             None
         }
         Step::Fail { why, remove } => {

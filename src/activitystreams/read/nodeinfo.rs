@@ -41,12 +41,14 @@ mod tests {
     #[test]
     fn the_best_document_is_chosen_and_others_are_left_alone() {
         let link = |version: &str| json!({ "rel": format!("{SCHEMA}{version}"), "href": format!("https://a.example/{version}") });
-        let service = json!({ "rel": "https://www.w3.org/ns/activitystreams#Application", "href": "https://a.example/x" });
+        let service =
+            json!({ "rel": "https://www.w3.org/ns/activitystreams#Application", "href": "https://a.example/x" });
         let all = json!({ "links": [service, link("3.0"), link("2.0"), link("2.1"), link("1.0")] });
         assert_eq!(document(&all).as_deref(), Some("https://a.example/2.1"));
         // One link need not stand in a list.
         assert_eq!(document(&json!({ "links": link("2.0") })).as_deref(), Some("https://a.example/2.0"));
-        for nothing in [json!({}), json!({ "links": [service, link("3.0")] }), json!([]), json!({ "links": [1, null] })] {
+        for nothing in [json!({}), json!({ "links": [service, link("3.0")] }), json!([]), json!({ "links": [1, null] })]
+        {
             assert_eq!(document(&nothing), None, "{nothing}");
         }
     }

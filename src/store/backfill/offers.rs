@@ -2,9 +2,7 @@
 
 use super::super::{Error, Store, changes, deliveries as queue};
 use super::{OFFERING, SERVER, ServerRow};
-use crate::domain::backfill::{
-    FRESH, MOST_OPEN, MOST_TRIES, Offer, OfferOutcome, OfferState, PAUSE, Server, Way,
-};
+use crate::domain::backfill::{FRESH, MOST_OPEN, MOST_TRIES, Offer, OfferOutcome, OfferState, PAUSE, Server, Way};
 use crate::domain::block::domains_above;
 use crate::domain::delivery::Outgoing;
 use crate::domain::ids::{AccountId, PostId};
@@ -13,6 +11,9 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, SmallInt, Text, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+
+/// The activity that is the Add of an offer, $1.
+const ADD: &str = "(SELECT a.id FROM activities AS a JOIN offers AS o ON o.add_uri = a.uri WHERE o.id = $1)";
 
 /// Whether the owner has pinned a post, `p`.
 const PINNED: &str = "false";
@@ -229,11 +230,13 @@ impl Store {
 
     /// Note that a post was fetched.
     pub async fn note_fetched(&self, offer: &Offer, now: DateTime<Utc>) -> Result<(), Error> {
-        diesel::sql_query("UPDATE offers SET fetched_at = $2 WHERE id = $1 AND state = 'offered' AND fetched_at IS NULL")
-            .bind::<BigInt, _>(offer.id)
-            .bind::<Timestamptz, _>(now)
-            .execute(&mut self.connection().await?)
-            .await?;
+        diesel::sql_query(
+            "UPDATE offers SET fetched_at = $2 WHERE id = $1 AND state = 'offered' AND fetched_at IS NULL",
+        )
+        .bind::<BigInt, _>(offer.id)
+        .bind::<Timestamptz, _>(now)
+        .execute(&mut self.connection().await?)
+        .await?;
         Ok(())
     }
 
@@ -268,6 +271,11 @@ impl Store {
         Ok(())
     }
 
+    /// The Add of an offer is not to be sent any more, unless it is being sent.
+    pub async fn drop_offer(&self, offer: &Offer, now: DateTime<Utc>) -> Result<(), Error> {
+        drop_add(&mut *self.connection().await?, offer, now).await
+    }
+
     /// The Add of an offer failed: what waits of it is dropped, this Remove is enqueued where it may have arrived, and the host
     /// is offered nothing for a while. `false`: it is just being sent again, or another process was faster.
     pub async fn fail_offer(
@@ -281,17 +289,10 @@ impl Store {
         let mut connection = self.connection().await?;
         connection
             .transaction(async |connection| {
-                let add = "(SELECT a.id FROM activities AS a JOIN offers AS o ON o.add_uri = a.uri WHERE o.id = $1)";
-                diesel::sql_query(format!(
-                    "UPDATE deliveries SET state = 'dropped', settled_at = $2 \
-                     WHERE activity_id = {add} AND state = 'waiting' AND leased_by IS NULL"
-                ))
-                .bind::<BigInt, _>(offer.id)
-                .bind::<Timestamptz, _>(now)
-                .execute(connection)
-                .await?;
-                let under_way =
-                    format!("SELECT EXISTS (SELECT 1 FROM deliveries WHERE activity_id = {add} AND state = 'waiting') AS yes");
+                drop_add(connection, offer, now).await?;
+                let under_way = format!(
+                    "SELECT EXISTS (SELECT 1 FROM deliveries WHERE activity_id = {ADD} AND state = 'waiting') AS yes"
+                );
                 let under_way: Answer =
                     diesel::sql_query(under_way).bind::<BigInt, _>(offer.id).get_result(connection).await?;
                 if under_way.yes {
@@ -300,7 +301,8 @@ impl Store {
                 let failed = match remove {
                     Some(remove) => take_away(connection, offer, OfferOutcome::Failed, remove, now).await?,
                     None => {
-                        let failed = "UPDATE offers SET state = 'done', outcome = 'failed' WHERE id = $1 AND state = 'offered'";
+                        let failed =
+                            "UPDATE offers SET state = 'done', outcome = 'failed' WHERE id = $1 AND state = 'offered'";
                         diesel::sql_query(failed).bind::<BigInt, _>(offer.id).execute(connection).await? > 0
                     }
                 };
@@ -319,12 +321,7 @@ impl Store {
 }
 
 /// Whether what is enqueued for an inbox of a host would be sent, and few enough offers there are open.
-async fn flows(
-    connection: &mut AsyncPgConnection,
-    host: &str,
-    inbox: &str,
-    now: DateTime<Utc>,
-) -> Result<bool, Error> {
+async fn flows(connection: &mut AsyncPgConnection, host: &str, inbox: &str, now: DateTime<Utc>) -> Result<bool, Error> {
     let flows: Answer = diesel::sql_query(
         "SELECT (SELECT deliveries_paused_at FROM everpost_instance) IS NULL \
             AND NOT EXISTS (SELECT 1 FROM delivery_hosts WHERE host = $2 \
@@ -361,6 +358,20 @@ async fn candidate(
     }))
 }
 
+/// Drop the delivery of an Add, if it waits and nobody is sending it.
+async fn drop_add(connection: &mut AsyncPgConnection, offer: &Offer, now: DateTime<Utc>) -> Result<(), Error> {
+    diesel::sql_query(format!(
+        "UPDATE deliveries SET state = 'dropped', settled_at = $2, \
+             answer = coalesce(answer, 'the post is not offered any more') \
+         WHERE activity_id = {ADD} AND state = 'waiting' AND leased_by IS NULL"
+    ))
+    .bind::<BigInt, _>(offer.id)
+    .bind::<Timestamptz, _>(now)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Have a Remove follow an Add, on a connection that is inside a transaction; whether none does yet.
 async fn take_away(
     connection: &mut AsyncPgConnection,
@@ -383,12 +394,7 @@ async fn take_away(
     Ok(true)
 }
 
-async fn pause(
-    connection: &mut AsyncPgConnection,
-    host: &str,
-    why: &str,
-    now: DateTime<Utc>,
-) -> Result<bool, Error> {
+async fn pause(connection: &mut AsyncPgConnection, host: &str, why: &str, now: DateTime<Utc>) -> Result<bool, Error> {
     let paused = "UPDATE servers SET paused_until = $2, pause_reason = $3 \
         WHERE host = $1 AND coalesce(paused_until <= $4, true)";
     let paused = diesel::sql_query(paused)
@@ -418,7 +424,11 @@ fn offer(row: OfferRow) -> Result<Offer, Error> {
     let why = match (&row.answer, row.status) {
         (answer, Some(status)) => {
             let answer = answer.as_deref().unwrap_or_default().trim();
-            if answer.is_empty() { format!("its inbox answered {status}") } else { format!("its inbox answered {status}: {answer}") }
+            if answer.is_empty() {
+                format!("its inbox answered {status}")
+            } else {
+                format!("its inbox answered {status}: {answer}")
+            }
         }
         (Some(answer), None) => answer.clone(),
         (None, None) => "it was not sent".to_owned(),

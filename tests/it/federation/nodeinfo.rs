@@ -20,7 +20,8 @@ fn peer(href: &str, told: Value) -> Peer {
     let (href, told) = (href.to_owned(), Arc::new(told));
     Peer::start(move |heard: &Heard| match heard.target.as_str() {
         "/.well-known/nodeinfo" => {
-            let href = if href.starts_with('/') { format!("http://{}{href}", heard.header("host")) } else { href.clone() };
+            let href =
+                if href.starts_with('/') { format!("http://{}{href}", heard.header("host")) } else { href.clone() };
             document(&json!({ "links": [{ "rel": SCHEMA, "href": href }] }))
         }
         "/nodeinfo/2.0" => document(&told),

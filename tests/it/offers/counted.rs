@@ -44,7 +44,13 @@ impl Far {
     /// GET, signed, with a key of this id.
     async fn get_as(&self, key_id: &str, app: &TestApp, path: &str, scheme: Scheme) -> Answer {
         let (_, authority) = app.base.split_once("://").unwrap();
-        let head = Head { method: "GET", scheme: "http", authority, target: path, headers: vec![("accept", ACTIVITY.as_bytes())] };
+        let head = Head {
+            method: "GET",
+            scheme: "http",
+            authority,
+            target: path,
+            headers: vec![("accept", ACTIVITY.as_bytes())],
+        };
         let made = Signer { key_id, key: &self.sender.key }.sign(scheme, &head, None, Utc::now()).unwrap();
         let made: Vec<(&str, &str)> = made.iter().map(|(name, value)| (*name, value.as_str())).collect();
         app.get_with(path, &[&[("accept", ACTIVITY)], made.as_slice()].concat()).await

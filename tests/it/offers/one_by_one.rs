@@ -42,7 +42,10 @@ async fn an_add_names_the_pins_and_the_post_and_goes_to_the_shared_inbox_alone()
     let body = yard.office.database.texts("SELECT body FROM activities WHERE kind = 'Add'");
     let add: serde_json::Value = serde_json::from_str(&body[0]).unwrap();
     let actor = yard.office.account.urls().actor();
-    assert_eq!((&add["actor"], &add["target"]), (&actor.clone().into(), &format!("{actor}/collections/featured").into()));
+    assert_eq!(
+        (&add["actor"], &add["target"]),
+        (&actor.clone().into(), &format!("{actor}/collections/featured").into())
+    );
     assert_eq!(add["object"], format!("{actor}/statuses/{}", id(0)), "the address alone: it has to be fetched");
     assert!(add["proof"].is_object());
     assert_eq!(yard.office.sink.got().iter().map(|got| got.inbox.as_str()).collect::<Vec<_>>(), ["a.example/inbox"]);
@@ -103,6 +106,22 @@ async fn a_post_that_is_withdrawn_in_between_is_not_offered_and_taken_out_of_the
     let taken = yard.taken("a.example");
     assert_eq!((taken[0].as_str(), taken.last().unwrap().as_str()), ("Add 1", "Remove 1"), "{taken:?}");
     assert!(!taken.contains(&"Add 0".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_add_that_still_waits_when_its_post_is_withdrawn_is_not_sent() {
+    let mut yard = Yard::open(1, 1).await;
+    yard.close_office().await;
+    backfill::run(yard.app(), yard.now()).await.unwrap();
+    posts::withdraw(yard.app(), &yard.office.account, PostId(id(0)), yard.now()).await.unwrap();
+    let later = |seconds| yard.now() + chrono::TimeDelta::seconds(seconds);
+    for seconds in [20, 40, 60] {
+        backfill::run(yard.app(), later(seconds)).await.unwrap();
+    }
+    assert_eq!(yard.offer(0), "", "as if it had never been offered");
+    yard.open_office();
+    yard.pass(5).await;
+    assert!(!yard.taken("a.example").iter().any(|deed| deed.starts_with("Add")));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -47,14 +47,18 @@ async fn a_killed_server_goes_on_where_it_was_and_the_owner_sees_how_far_it_is()
     database.execute("UPDATE deliveries SET settled_at = settled_at - interval '30 minutes' WHERE state = 'delivered'");
     database.execute("UPDATE servers SET look_at = now()");
     until("it is taken out of the pins", || sink.taken().iter().any(|taken| taken.contains("#removes/"))).await;
-    let adds = |number: i64| format!("SELECT count(*) FROM activities WHERE kind = 'Add' AND object_uri LIKE '%/{number}'");
+    let adds =
+        |number: i64| format!("SELECT count(*) FROM activities WHERE kind = 'Add' AND object_uri LIKE '%/{number}'");
     assert_eq!(database.number(&adds(id(1))), 1, "the kill has it offered no second time");
     drop(second);
 
     let status = program.json(&["backfill", "status", "--json", "--posts"]);
     let told = &status[0]["hosts"][0];
     assert_eq!((&status[0]["account"], &status[0]["posts"]), (&json!("ann"), &json!(2)));
-    assert_eq!((&told["host"], &told["software"], &told["version"]), (&json!(host), &json!("mastodon"), &json!("4.6.5")));
+    assert_eq!(
+        (&told["host"], &told["software"], &told["version"]),
+        (&json!(host), &json!("mastodon"), &json!("4.6.5"))
+    );
     assert_eq!((&told["channel"], &told["followers"], &told["posts"]), (&json!("add"), &json!(1), &json!([])));
     assert_eq!(told["offered"].as_u64().unwrap() + told["waiting"].as_u64().unwrap(), 2, "{told}");
     let text = program.ok(&["backfill", "status", "--account", "ann"]);

@@ -54,6 +54,8 @@ struct Inner {
     received: Family<Label, Counter>,
     refused: Family<Label, Counter>,
     fetched: Family<Label, Counter>,
+    backfilled: Family<Label, Counter>,
+    counted: Family<Label, Counter>,
     queue: Family<Label, Gauge>,
     hosts: Family<Label, Gauge>,
     parked_inboxes: Gauge,
@@ -68,6 +70,7 @@ impl Default for Metrics {
         let answers = Histogram::new(ANSWERS);
         let (deliveries, delivery_durations) = (Family::default(), Histogram::new(DELIVERIES));
         let (received, refused, fetched) = (Family::default(), Family::default(), Family::default());
+        let (backfilled, counted) = (Family::<Label, Counter>::default(), Family::<Label, Counter>::default());
         let (queue, hosts) = (Family::default(), Family::default());
         let (parked_inboxes, paused) = (Gauge::default(), Gauge::default());
         registry.register("http_requests", "Requests that were answered, by class of status code", requests);
@@ -86,6 +89,9 @@ impl Default for Metrics {
             "Documents that other servers were asked for, by what came of it",
             fetched.clone(),
         );
+        registry.register("backfill", "Old posts that servers were offered, by what happened", backfilled.clone());
+        let text = "Signed fetches of posts that were looked at, by what came of it";
+        registry.register("post_fetches", text, counted.clone());
         registry.register("queue_deliveries", "Deliveries that wait, by what they wait for", queue.clone());
         registry.register("queue_hosts", "Hosts that something was sent to, by how they answer", hosts.clone());
         registry.register(
@@ -103,6 +109,8 @@ impl Default for Metrics {
             received,
             refused,
             fetched,
+            backfilled,
+            counted,
             queue,
             hosts,
             parked_inboxes,
@@ -143,6 +151,16 @@ impl Metrics {
     /// Another server was asked for something; `outcome` comes from a closed set.
     pub fn fetched(&self, outcome: &'static str) {
         self.0.fetched.get_or_create(&[("outcome", outcome)]).inc();
+    }
+
+    /// Something happened to an old post that a server was offered; `event` comes from a closed set.
+    pub fn backfilled(&self, event: &'static str) {
+        self.0.backfilled.get_or_create(&[("event", event)]).inc();
+    }
+
+    /// Somebody fetched a post with a signature, and it was looked whose that is; `outcome` comes from a closed set.
+    pub fn counted(&self, outcome: &'static str) {
+        self.0.counted.get_or_create(&[("outcome", outcome)]).inc();
     }
 
     /// Everything in the text form of OpenMetrics. `queue` is how the queue stands now, where that is known.

@@ -2,13 +2,14 @@
 
 use crate::config::{self, Settings};
 use crate::delivery::{self, Queue};
+use crate::domain::news::News;
 use crate::domain::urls::DomainUrls;
 use crate::federation::client::{self, Client};
 use crate::federation::keys::Vault;
 use crate::http;
 use crate::http::tls::Certificate;
 use crate::media::MediaStore;
-use crate::operations::{App, domains, errands, private};
+use crate::operations::{App, backfill, domains, errands, private};
 use crate::postgres::{self, PrivatePostgres};
 use crate::store::Store;
 use anyhow::Context;
@@ -114,7 +115,7 @@ pub async fn open_unchecked(settings: &Settings) -> anyhow::Result<(App, Databas
     let (media, private) = (media(settings)?, private::Files::new(&data_dir.join("private")));
     let store = Store::connect(&database.url, settings.database.pool_size)?;
     let app = App::new(store, media, vault, private, Client::new(&outbound(settings))?);
-    Ok((app, database))
+    Ok((App { news: News::lasting(settings.federation.push_max_age), ..app }, database))
 }
 
 /// How other servers are asked.
@@ -144,6 +145,8 @@ fn raise_file_limit() {
 
 /// How often it is looked whether something has to be fetched.
 const ERRANDS_ROUND: Duration = Duration::from_secs(2);
+/// How often it is looked whether servers are to be offered posts.
+const OFFERS_ROUND: Duration = Duration::from_secs(5);
 /// How often activities are forgotten that came long ago.
 const FORGETTING_ROUND: Duration = Duration::from_secs(600);
 /// How often the certificate's files are looked at; whoever cannot wait sends SIGHUP.
@@ -179,11 +182,13 @@ pub async fn serve(settings: &Settings) -> anyhow::Result<()> {
         metrics_token: settings.server.metrics_token_file.as_deref().map(http::metrics::Token::read).transpose()?,
     };
     let errands = tokio::spawn(do_errands(started.app.clone()));
+    let offering = tokio::spawn(offer_posts(started.app.clone()));
     let sending = tokio::spawn(queue(&started.app).run(until(stopped.clone())));
     tell(&[NotifyState::Ready]);
     http::serve(started.app, web, listener, started.urls.authority(), until(stopped)).await?;
     // Whatever is under way is leased, and done anew by the next process.
     errands.abort();
+    offering.abort();
     sending.await.context("deliveries broke off")?;
     reloading.abort();
     started.database.close().await?;
@@ -203,6 +208,18 @@ async fn do_errands(app: App) {
         };
         if let Err(error) = outcome {
             tracing::info!(%error, "what has to be fetched from other servers waits for the database");
+        }
+    }
+}
+
+/// Offers posts to the servers of followers, as far as the owner wants that, for ever.
+async fn offer_posts(app: App) {
+    let mut rounds = tokio::time::interval(OFFERS_ROUND);
+    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        if let Err(error) = backfill::run(&app, Utc::now()).await {
+            tracing::info!(%error, "what servers are offered waits for the database");
         }
     }
 }

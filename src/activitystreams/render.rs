@@ -169,6 +169,22 @@ pub fn announce(boost: &Boost, account: &Account) -> Announce {
     }
 }
 
+/// One of an account's own posts, shown again at some moment, as an Announce. It is for whom the post is.
+pub fn shown_again(post: &Post, account: &Account, at: DateTime<Utc>) -> Announce {
+    let urls = account.urls();
+    let (to, cc) = audience(post.visibility, account, &urls);
+    Announce {
+        context_terms: None,
+        id: urls.announce(post.id, at),
+        kind: "Announce",
+        actor: urls.actor(),
+        published: timestamp(at),
+        to,
+        cc,
+        object: urls.note(post.id),
+    }
+}
+
 /// Our word that one of our posts may quote another one (FEP-044f, R-62).
 pub fn quote_authorization(account: &Account, id: PostId, quoted: PostId) -> QuoteAuthorization {
     let urls = account.urls();
@@ -246,7 +262,7 @@ pub fn actor(account: &Account, keys: &PublicKeys) -> Actor {
         outbox: urls.under("outbox"),
         followers: Some(urls.under("followers")),
         following: Some(urls.under("following")),
-        featured: Some(urls.under("collections/featured")),
+        featured: Some(urls.featured()),
         featured_tags: Some(urls.under("collections/tags")),
         endpoints: json!({ "sharedInbox": urls.domain().shared_inbox() }),
         public_key: public_key(&id, keys),

@@ -30,7 +30,7 @@ pub enum Command {
     ///
     /// Profile: name, summary, avatar (a path), header (a path), handle_domain, field.NAME.
     /// Settings: operator, discoverable, indexable, links, provenance_line, hashtags, publish.replies,
-    /// publish.boosts, archived_counts, show_followers, manually_approves_followers. An empty value takes a picture or a field away.
+    /// publish.boosts, archived_counts, show_followers, manually_approves_followers, backfill.posts. An empty value takes a picture or a field away.
     Set {
         handle: String,
         #[arg(required = true, value_name = "KEY=VALUE")]

@@ -3,6 +3,7 @@
 //! 0 done, 1 failure, 2 nothing readable, 3 loss under `--strict`, 64 wrong usage. With `--json` the object is the only standard output.
 
 mod accounts;
+mod backfill;
 mod blocks;
 mod doctor;
 mod domains;
@@ -82,6 +83,9 @@ enum Command {
     /// What is to be sent to other servers, and how they take it
     #[command(subcommand)]
     Queue(queue::Command),
+    /// What the servers of followers were offered of old posts, and what they have
+    #[command(subcommand)]
+    Backfill(backfill::Command),
     /// Check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -192,6 +196,7 @@ async fn command(command: Command, settings: Settings) -> anyhow::Result<ExitCod
     match command {
         Command::Serve => startup::serve(&settings).await?,
         Command::Worker => startup::work(&settings).await?,
+        Command::Backfill(command) => command.run(&open(&settings).await?).await?,
         Command::Queue(command) => command.run(&open(&settings).await?).await?,
         Command::Migrate => migrate(&settings).await?,
         Command::Config(ConfigCommand::Check(flag)) => check(&settings, flag.json)?,

@@ -37,10 +37,10 @@ pub fn account(account: &Account, posts: i64) -> Value {
     let archived = account.archived.as_ref().map(|archived| &archived.facts);
     let picture = |file: &crate::domain::post::MediaFile| urls.domain().media(&file.file_name());
     let settings = account.settings.entries().into_iter().map(|(key, value)| {
-        let value = match value {
+        let value = match value.as_str() {
             "true" => Value::Bool(true),
             "false" => Value::Bool(false),
-            other => Value::from(other),
+            other => other.parse().map_or_else(|_| Value::from(other), |number: u64| Value::from(number)),
         };
         (key.to_owned(), value)
     });

@@ -292,6 +292,9 @@ fn ready(leased: &Leased, speaker: Option<&Speaker>, now: DateTime<Utc>) -> Resu
         _ if now - leased.enqueued > policy::PATIENCE => {
             Err(Verdict::Untried(DeliveryState::Expired, "it had waited too long"))
         }
+        _ if leased.expires_at.is_some_and(|at| at <= now) => {
+            Err(Verdict::Untried(DeliveryState::Expired, "it was no longer news"))
+        }
         (None, None) => dropped("its account is not there"),
         (None, Some(speaker)) if !policy::may_say(&speaker.state, &leased.kind) => {
             dropped("its account no longer says such things")

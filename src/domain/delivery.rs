@@ -16,6 +16,8 @@ pub struct Outgoing {
     pub body: String,
     /// Who gets it.
     pub to: Recipients,
+    /// From when on it is not sent any more, to whomever it was not sent before; `None`: it is sent however late.
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
 /// Who gets an activity.
@@ -38,7 +40,7 @@ pub enum DeliveryState {
     Refused,
     /// There is no such inbox any more.
     Gone,
-    /// It has waited too long.
+    /// It has waited too long, or is no news any more.
     Expired,
     /// We no longer want it to be sent.
     Dropped,
@@ -163,6 +165,8 @@ pub struct Leased {
     pub attempts: u32,
     /// When it was enqueued.
     pub enqueued: DateTime<Utc>,
+    /// From when on it is not sent any more.
+    pub expires_at: Option<DateTime<Utc>>,
     /// Why it shall not be sent after all.
     pub obstacle: Option<Obstacle>,
 }

@@ -6,6 +6,7 @@
 //! Start with `post.rs`, then `source.rs`.
 
 pub mod account;
+pub mod backfill;
 pub mod block;
 pub mod delivery;
 pub mod details;
@@ -14,12 +15,14 @@ pub mod follower;
 pub mod ids;
 pub mod imports;
 pub mod moves;
+pub mod news;
 pub mod post;
 pub mod private;
 pub mod profile;
 pub mod remote;
 pub mod settings;
 pub mod snowflake;
+pub mod software;
 pub mod source;
 pub mod thread;
 pub mod token;

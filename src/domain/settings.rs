@@ -54,7 +54,13 @@ pub struct Settings {
     pub show_followers: bool,
     /// Whether the owner decides about each follow.
     pub manually_approves_followers: bool,
+    /// How many of the newest posts the servers of followers are offered for the profile there; 0 for none, at most
+    /// [`MOST_OFFERED`] (decision 0026).
+    pub backfill_posts: u16,
 }
+
+/// Most posts that a server is offered. At fifteen an hour that takes more than half a day.
+pub const MOST_OFFERED: u16 = 200;
 
 impl Default for Settings {
     fn default() -> Settings {
@@ -70,6 +76,7 @@ impl Default for Settings {
             archived_counts: false,
             show_followers: false,
             manually_approves_followers: false,
+            backfill_posts: 0,
         }
     }
 }
@@ -115,7 +122,7 @@ impl std::error::Error for SettingError {}
 
 impl Settings {
     /// Every key, in the order in which they are shown.
-    pub const KEYS: [&'static str; 11] = [
+    pub const KEYS: [&'static str; 12] = [
         "operator",
         "discoverable",
         "indexable",
@@ -127,12 +134,13 @@ impl Settings {
         "archived_counts",
         "show_followers",
         "manually_approves_followers",
+        "backfill.posts",
     ];
 
     /// Every key with its value as text.
-    pub fn entries(&self) -> Vec<(&'static str, &'static str)> {
+    pub fn entries(&self) -> Vec<(&'static str, String)> {
         let flag = |on: bool| if on { "true" } else { "false" };
-        let values = [
+        let words = [
             match self.operator {
                 Operator::Owner => "owner",
                 Operator::ThirdParty => "third-party",
@@ -155,6 +163,7 @@ impl Settings {
             flag(self.show_followers),
             flag(self.manually_approves_followers),
         ];
+        let values = words.into_iter().map(str::to_owned).chain([self.backfill_posts.to_string()]);
         Settings::KEYS.into_iter().zip(values).collect()
     }
 
@@ -174,7 +183,7 @@ impl Settings {
                     _ => return Err(bad("owner, third-party")),
                 };
                 if self.operator == Operator::ThirdParty {
-                    (self.discoverable, self.indexable) = (false, false);
+                    (self.discoverable, self.indexable, self.backfill_posts) = (false, false, 0);
                 }
             }
             "discoverable" => self.discoverable = self.unlocked(key, flag()?)?,
@@ -200,6 +209,15 @@ impl Settings {
             "archived_counts" => self.archived_counts = flag()?,
             "show_followers" => self.show_followers = flag()?,
             "manually_approves_followers" => self.manually_approves_followers = flag()?,
+            "backfill.posts" => {
+                let number = value.parse().ok().filter(|number| *number <= MOST_OFFERED && !value.starts_with('+'));
+                let number = number.ok_or_else(|| bad("a number from 0 to 200"))?;
+                if number > 0 && self.operator == Operator::ThirdParty {
+                    let reason = "the account is run by a third party, and what others wrote is carried to nobody";
+                    return Err(SettingError::Locked { key: key.to_owned(), reason });
+                }
+                self.backfill_posts = number;
+            }
             _ => return Err(SettingError::UnknownKey(key.to_owned())),
         }
         Ok(())
@@ -223,11 +241,36 @@ mod tests {
     fn every_key_reads_back_what_it_shows() {
         let mut settings = Settings::default();
         for (key, value) in Settings::default().entries() {
-            settings.set(key, value).unwrap();
+            settings.set(key, &value).unwrap();
         }
         assert_eq!(settings, Settings::default());
         settings.set("hashtags", "off").unwrap();
-        assert!(settings.entries().contains(&("hashtags", "off")));
+        settings.set("backfill.posts", "50").unwrap();
+        for (key, value) in [("hashtags", "off"), ("backfill.posts", "50")] {
+            assert!(settings.entries().contains(&(key, value.to_owned())), "{key}");
+        }
+    }
+
+    #[test]
+    fn at_most_two_hundred_posts_are_offered_and_none_unless_the_owner_says_so() {
+        let mut settings = Settings::default();
+        assert_eq!(settings.backfill_posts, 0);
+        for bad in ["201", "-1", "+5", "many", "", "1.5", "99999"] {
+            let message = settings.set("backfill.posts", bad).unwrap_err().to_string();
+            assert!(message.contains("0 to 200"), "{message}");
+        }
+        settings.set("backfill.posts", "200").unwrap();
+        assert_eq!(settings.backfill_posts, MOST_OFFERED);
+    }
+
+    #[test]
+    fn what_others_wrote_is_offered_to_nobody() {
+        let mut settings = Settings::default();
+        settings.set("backfill.posts", "5").unwrap();
+        settings.set("operator", "third-party").unwrap();
+        assert_eq!(settings.backfill_posts, 0);
+        assert!(matches!(settings.set("backfill.posts", "5"), Err(SettingError::Locked { .. })));
+        settings.set("backfill.posts", "0").unwrap();
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::account::Handle;
 use super::ids::{ContextId, PostId};
+use chrono::{DateTime, Utc};
 
 /// What is encoded in a hashtag's URL: all but letters, digits and the unreserved marks of RFC 3986.
 const TAG: &percent_encoding::AsciiSet =
@@ -143,6 +144,16 @@ impl AccountUrls {
     /// Something below the actor: `outbox`, `collections/featured`.
     pub fn under(&self, path: &str) -> String {
         format!("{}/users/{}/{path}", self.domain.base, self.handle)
+    }
+
+    /// The collection of its pins.
+    pub fn featured(&self) -> String {
+        self.under("collections/featured")
+    }
+
+    /// The Announce that shows a post again, at a moment of which there is one for an account, to the second.
+    pub fn announce(&self, id: PostId, at: DateTime<Utc>) -> String {
+        self.under_note(id, &format!("announces/{}", at.timestamp()))
     }
 
     /// A Note's id.

@@ -137,7 +137,7 @@ async fn ask_webfinger(
 }
 
 /// An answer with content, or what it says instead.
-fn accepted(url: &str, answer: Answer) -> Result<Answer, Error> {
+pub(super) fn accepted(url: &str, answer: Answer) -> Result<Answer, Error> {
     let asked = url.to_owned();
     match answer.status {
         200..=299 => {
@@ -157,7 +157,7 @@ fn accepted(url: &str, answer: Answer) -> Result<Answer, Error> {
     }
 }
 
-fn unanswered(url: &str, error: client::Error) -> Error {
+pub(super) fn unanswered(url: &str, error: client::Error) -> Error {
     use client::Error::{Forbidden, Redirects, Refused, TooLarge};
     match error {
         Refused(_) | Forbidden(_) | TooLarge | Redirects => wrong(url, &error.to_string()),
@@ -184,12 +184,12 @@ fn is_jrd(content_type: &str) -> bool {
     ["application/jrd+json", "application/json"].iter().any(|known| kind.eq_ignore_ascii_case(known))
 }
 
-fn json(url: &str, answer: &Answer) -> Result<Value, Error> {
+pub(super) fn json(url: &str, answer: &Answer) -> Result<Value, Error> {
     let value: Option<Value> = serde_json::from_slice(&answer.body).ok();
     value.filter(Value::is_object).ok_or_else(|| wrong(url, "it is no JSON object"))
 }
 
-fn wrong(url: &str, cause: &str) -> Error {
+pub(super) fn wrong(url: &str, cause: &str) -> Error {
     Error::Wrong { url: url.chars().take(LONGEST_URL).collect(), cause: cause.to_owned() }
 }
 

@@ -11,6 +11,7 @@ pub mod client;
 pub mod courier;
 pub mod fetch;
 pub mod keys;
+pub mod nodeinfo;
 pub mod proof;
 pub mod seal;
 pub mod senders;

@@ -5,11 +5,13 @@
 
 use super::error::Error;
 use super::extract::{self, Here, wants_activitypub};
+use super::fetches::Proven;
 use super::limits::{self, Limits};
 use super::respond::Keep;
 use super::{Data, Settings, inbox};
 use crate::domain::account::Handle;
 use crate::domain::ids::AccountId;
+use crate::domain::remote::host_of;
 use crate::federation::signature::{self, Claim, Head};
 use crate::operations::receive::authenticate::{self, MOST_CLAIMS, MayFetch};
 use actix_web::body::{BoxBody, MessageBody};
@@ -48,12 +50,18 @@ async fn around(
     }
     let (data, here) = (request.extract::<Data>().await?, request.extract::<Here>().await);
     let judged = match &here {
-        Ok(here) => judge(&data, here, request.request(), Utc::now()).await,
+        Ok(here) => judge(&data, here, request.request(), Utc::now()).await.map(Some),
         // The route has the words for it.
-        Err(_) => Ok(()),
+        Err(_) => Ok(None),
     };
     let mut response = match judged {
-        Ok(()) => next.call(request).await?.map_into_boxed_body(),
+        Ok(proven) => {
+            let mut response = next.call(request).await?.map_into_boxed_body();
+            if let Some(proven) = proven {
+                response.response_mut().extensions_mut().insert(proven);
+            }
+            response
+        }
         Err(error) => request.into_response(error.error_response()),
     };
     // It was given to who asked, and to nobody else. So it is not kept here either: what is kept is found before
@@ -65,8 +73,8 @@ async fn around(
     Ok(response)
 }
 
-/// Whether a request is signed by somebody who is not blocked.
-async fn judge(data: &Data, here: &Here, request: &HttpRequest, now: DateTime<Utc>) -> Result<(), Error> {
+/// Whose server a request is signed by, if they are not blocked.
+async fn judge(data: &Data, here: &Here, request: &HttpRequest, now: DateTime<Utc>) -> Result<Proven, Error> {
     let handle = request.match_info().get("handle").and_then(|handle| Handle::parse(handle).ok());
     let account = match handle {
         Some(handle) => here.find_account(data, &handle).await?.map(|account| account.id),
@@ -84,7 +92,7 @@ async fn judge(data: &Data, here: &Here, request: &HttpRequest, now: DateTime<Ut
     let mut refused = Error::from(signature::Error::Missing);
     for claim in signature::read(&head, now)?.iter().take(MOST_CLAIMS) {
         match proven(data, here, account, claim, &may_fetch, now).await {
-            Ok(()) => return Ok(()),
+            Ok(proven) => return Ok(proven),
             Err(error) => refused = error,
         }
     }
@@ -94,7 +102,7 @@ async fn judge(data: &Data, here: &Here, request: &HttpRequest, now: DateTime<Ut
     Err(refused)
 }
 
-/// Whether a claim is proven and of somebody who is not blocked. Nothing is fetched from a host that is.
+/// Whose server a claim is proven to come from, if they are not blocked. Nothing is fetched from a host that is.
 async fn proven(
     data: &Data,
     here: &Here,
@@ -102,7 +110,7 @@ async fn proven(
     claim: &Claim,
     may_fetch: MayFetch<'_>,
     now: DateTime<Utc>,
-) -> Result<(), Error> {
+) -> Result<Proven, Error> {
     let blocked = || Error::forbidden("What is here is not for your server.");
     authenticate::check(claim, &here.base_url).map_err(|refusal| inbox::refused(&refusal))?;
     if data.store.is_blocked(account, claim.key_id()).await? {
@@ -113,6 +121,6 @@ async fn proven(
     let (actor, _) = judged.map_err(|refusal| inbox::refused(&refusal))?;
     match data.store.is_blocked(account, &actor.told.uri).await? {
         true => Err(blocked()),
-        false => Ok(()),
+        false => Ok(Proven(host_of(&actor.told.uri).unwrap_or_default())),
     }
 }

@@ -6,13 +6,14 @@ use super::error::Error;
 use super::extract::{Here, number, query};
 use super::respond::{ACTIVITY_JSON, Document, OBJECT_AGE, PAGE_AGE};
 use crate::activitystreams::context;
-use crate::activitystreams::render;
+use crate::activitystreams::render::{self, Replies};
 use crate::activitystreams::vocabulary::Collection;
 use crate::domain::account::Account;
 use crate::domain::follower::FollowState;
 use crate::domain::ids::{ContextId, PostId};
 use crate::domain::post::{Entry, Post};
 use crate::domain::thread;
+use crate::domain::urls::Named;
 use crate::operations::proofs::Prover;
 use crate::store::listing::{Cursor, Listing};
 use actix_web::http::header;
@@ -24,6 +25,11 @@ use serde_json::Value;
 const OUTBOX_PAGE: i64 = 20;
 /// Ids on a page of a conversation or of further replies: far below the 256 KiB that Misskey reads.
 const IDS_PAGE: usize = 200;
+
+/// Notes that stand whole on a page of replies, and the room for them together in bytes: with the ids beside them less than
+/// half of what Misskey reads.
+const MOST_WHOLE: usize = 20;
+const ROOM_FOR_WHOLE: usize = 96 << 10;
 
 /// `/users/H/outbox` and its pages.
 pub async fn outbox(
@@ -355,7 +361,8 @@ pub(super) async fn below(
     Ok(BelowPost { direct, further })
 }
 
-/// `…/statuses/ID/replies`: direct replies first, then everything below them.
+/// `…/statuses/ID/replies`: direct replies first, then everything below them. In pages that are asked for by
+/// themselves our own Notes stand whole, the first of them at least: who reads a thread need not ask for each.
 pub async fn replies(
     data: Data,
     here: Here,
@@ -366,7 +373,9 @@ pub async fn replies(
     let (account, post) = get_post(&data, &here, &handle, &id).await?;
     let urls = account.urls();
     let below = below(&data, &account, &post, &data.store.list_places(post.context).await?).await?;
+    let now = Utc::now();
     let page = query(&request).into_iter().find(|(name, _)| name == "page").map(|(_, value)| value);
+    let (mut changed, mut until) = (account.changed.max(post.echo.changed.unwrap_or(account.changed)), None);
     let mut collection = match page.as_deref().map(number) {
         None => {
             let (shown, more) = below.first();
@@ -375,14 +384,47 @@ pub async fn replies(
         Some(Some(page @ 1..=1_000_000)) => {
             let shown = below.page(usize::try_from(page).unwrap_or_default());
             let (shown, more) = shown.ok_or_else(|| Error::not_found("There is no such page."))?;
-            render::replies_page(&urls, post.id, u32::try_from(page).unwrap_or(u32::MAX), shown, more)
+            let whole = whole(&data, &account, shown).await?;
+            let fresh: Vec<PostId> = whole.iter().filter(|post| post.exposed.is_none()).map(|post| post.id).collect();
+            expose(&data, &here, &account, &fresh, now).await?;
+            changed = whole.iter().map(|post| render::changed(post, &account, now)).fold(changed, DateTime::max);
+            until = whole.iter().filter_map(|post| render::holds_until(post, &account, now)).min();
+            let mut page = render::replies_page(&urls, post.id, u32::try_from(page).unwrap_or(u32::MAX), shown, more);
+            inline(page.items.as_deref_mut().unwrap_or_default(), &whole, &account, now);
+            page
         }
         Some(_) => return Err(Error::bad_request("page takes a number from 1.")),
     };
-    collection.context_terms = Some(context::plain());
-    let changed = account.changed.max(post.echo.changed.unwrap_or(account.changed));
-    let document = Document::json(ACTIVITY_JSON, &collection, OBJECT_AGE).changed(changed).kept(None);
-    Ok(document.respond(&request, Utc::now()))
+    // The terms of Notes, which hold those of collections.
+    collection.context_terms = Some(context::note());
+    let document = Document::json(ACTIVITY_JSON, &collection, OBJECT_AGE).changed(changed).kept(until);
+    Ok(document.respond(&request, now))
+}
+
+/// Those of the account's own posts among these ids that stand whole in a page: the first ones.
+async fn whole(data: &Data, account: &Account, ids: &[String]) -> Result<Vec<Post>, Error> {
+    let ours = |id: &String| {
+        let named = Named::read(id).filter(|named| named.base == account.base_url && named.handle == account.handle);
+        named.and_then(|named| named.post)
+    };
+    let ids: Vec<PostId> = ids.iter().filter_map(ours).take(MOST_WHOLE).collect();
+    Ok(data.store.list_posts(&ids).await?)
+}
+
+/// Put whole Notes in the place of their ids, as long as there is room. Each has its own replies by their address alone, so
+/// that nothing nests without end.
+fn inline(items: &mut [Value], posts: &[Post], account: &Account, now: DateTime<Utc>) {
+    let (urls, mut room) = (account.urls(), ROOM_FOR_WHOLE);
+    for post in posts {
+        let note = serde_json::to_value(render::note(post, account, Replies::Link, now)).unwrap_or_default();
+        let size = note.to_string().len();
+        let id = urls.note(post.id);
+        let place = items.iter_mut().find(|item| item.as_str() == Some(id.as_str()));
+        if let Some(place) = place.filter(|_| size <= room) {
+            room -= size;
+            *place = note;
+        }
+    }
 }
 
 /// `…/statuses/ID/likes` and `…/shares`: how many came here, and those of the archive where the owner wants them added

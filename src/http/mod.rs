@@ -11,6 +11,7 @@ pub mod echoes;
 pub mod entries;
 pub mod error;
 pub mod extract;
+pub mod fetches;
 pub mod files;
 pub mod images;
 pub mod inbox;
@@ -36,9 +37,13 @@ use error::Error;
 use extract::Here;
 use ipnet::IpNet;
 use std::future::Future;
+use std::time::Duration;
 
 /// Seconds in which requests under way are answered once the server is told to stop.
 const DRAIN_SECONDS: u64 = 10;
+
+/// Longest wait for the last fetches to be counted.
+const COUNTED: Duration = Duration::from_secs(5);
 
 /// What the web server needs besides the application.
 #[derive(Clone, Debug, Default)]
@@ -161,10 +166,13 @@ pub async fn around(
         if let Some(finished) = cache.find(*moment, key, now) {
             let mut response = finished.respond(request.request(), now);
             guard_headers(response.headers_mut());
-            return Ok(request.into_response(response));
+            let response = request.into_response(response);
+            fetches::note(&response);
+            return Ok(response);
         }
     }
     let mut response = next.call(request).await?.map_into_boxed_body();
+    fetches::note(&response);
     let discovery = response.request().path().starts_with("/.well-known/");
     let kept = response.response_mut().extensions_mut().remove::<respond::Keep>();
     if let (Some(cache), Some((moment, key)), Some(respond::Keep(finished, until))) = (cache, wanted, kept) {
@@ -227,11 +235,15 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let store = app.store.clone();
+    let counted = app.clone();
     let (figures, known) = (web::Data::new(app.metrics.clone()), web::Data::new(metrics::Known::default()));
     let config = crate::federation::configure(app, authority).await.map_err(std::io::Error::other)?;
     let cache = web::Data::new(Cache::new(settings.cache_bytes));
     let limits = web::Data::new(limits::Limits::default());
     let heard = cache.clone();
+    let (fetches, counter) = fetches::channel();
+    let (end, ending) = tokio::sync::oneshot::channel::<()>();
+    let counting = tokio::spawn(counter.run(counted, limits.clone().into_inner(), async move { drop(ending.await) }));
     let listener_task = cache.is_on().then(|| tokio::spawn(async move { store.listen(|what| heard.hear(what)).await }));
     let tls = settings.tls.clone();
     let server = actix_web::HttpServer::new(move || {
@@ -243,6 +255,7 @@ pub async fn serve(
             .app_data(web::Data::new(settings.clone()))
             .app_data(cache.clone())
             .app_data(limits.clone())
+            .app_data(web::Data::new(fetches.clone()))
             .app_data(figures.clone())
             .app_data(known.clone())
             .configure(routes)
@@ -254,6 +267,10 @@ pub async fn serve(
     let ended = server.disable_signals().shutdown_timeout(DRAIN_SECONDS).shutdown_signal(stop).run().await;
     if let Some(task) = listener_task {
         task.abort();
+    }
+    drop(end);
+    if tokio::time::timeout(COUNTED, counting).await.is_err() {
+        tracing::debug!("which servers fetched posts last was not written down");
     }
     ended
 }

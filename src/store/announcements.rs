@@ -22,9 +22,23 @@ pub type OfAccount<'a> = &'a (dyn Fn(&Account) -> Option<Outgoing> + Send + Sync
 /// The same of a post of an account.
 pub type OfPost<'a> = &'a (dyn Fn(&Account, &Post) -> Option<Outgoing> + Send + Sync);
 
-/// Edits of posts that an account announces within an hour at most: more at once is a repair of an archive and no edit, and
-/// would look like spam.
-pub const EDITS_AN_HOUR: i64 = 20;
+/// What tells of a post, or points at it: for nobody any more once the post is withdrawn.
+const TELLING: [&str; 4] = ["Create", "Update", "Announce", "Add"];
+
+/// What followers are told of the posts of an import.
+#[derive(Clone, Copy)]
+pub struct OfBatch<'a> {
+    /// Of a post that came for the first time.
+    pub created: OfPost<'a>,
+    /// The date that such a post has to be younger than, so that it is looked at.
+    pub since: DateTime<Utc>,
+    /// Of a post whose text was changed.
+    pub edited: OfPost<'a>,
+}
+
+/// New and edited posts that an account announces within an hour at most: more at once is a repair of an archive and no edit,
+/// and would look like spam.
+pub const POSTS_AN_HOUR: i64 = 20;
 
 /// Enqueue what followers are told, on a connection inside the transaction which makes it true; its number. Nothing where
 /// nobody follows.
@@ -44,7 +58,8 @@ pub(super) async fn announce(
         return Ok(None);
     }
     if outgoing.kind == "Update" {
-        drop_updates(connection, account, &[outgoing.object.as_str()], "a later Update took its place", now).await?;
+        let earlier = [outgoing.object.as_str()];
+        drop_waiting(connection, account, &earlier, &["Update"], "a later Update took its place", now).await?;
     }
     queue::enqueue(connection, account, outgoing, now).await
 }
@@ -75,34 +90,35 @@ pub(super) async fn take_back_edits(
     Ok(())
 }
 
-/// Drop the Updates about these objects that wait, and blank all that there ever were. A blank one that is leased already and
-/// comes back is not sent either.
+/// Drop what waits and tells of these objects, and blank all that ever did. A blank one that is leased already and comes back
+/// is not sent either.
 async fn take_back(
     connection: &mut AsyncPgConnection,
     account: AccountId,
     objects: &[&str],
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    drop_updates(connection, account, objects, "what it tells of was withdrawn", now).await?;
+    drop_waiting(connection, account, objects, &TELLING, "what it tells of was withdrawn", now).await?;
     let told = activities::table
         .filter(activities::account_id.eq(account.0).and(activities::object_uri.eq_any(objects)))
-        .filter(activities::kind.eq("Update").and(activities::signed_by.is_null()));
+        .filter(activities::kind.eq_any(TELLING).and(activities::signed_by.is_null()));
     diesel::update(told).set(activities::body.eq("")).execute(connection).await?;
     Ok(())
 }
 
-/// Drop the Updates about these objects, as far as they wait and nobody is sending them.
-async fn drop_updates(
+/// Drop activities of these kinds about these objects, as far as they wait and nobody is sending them.
+async fn drop_waiting(
     connection: &mut AsyncPgConnection,
     account: AccountId,
     objects: &[&str],
+    kinds: &[&str],
     why: &str,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let earlier = activities::table
         .filter(activities::account_id.eq(account.0).and(activities::object_uri.eq_any(objects)))
         // One that brings new keys goes out whatever comes after it.
-        .filter(activities::kind.eq("Update").and(activities::signed_by.is_null()))
+        .filter(activities::kind.eq_any(kinds).and(activities::signed_by.is_null()))
         .select(activities::id);
     let waiting = deliveries::table
         .filter(deliveries::activity_id.eq_any(earlier))
@@ -113,8 +129,8 @@ async fn drop_updates(
     Ok(())
 }
 
-/// How many edits of posts may still be announced at this moment.
-pub(super) async fn edits_left(
+/// How many posts, new or edited, may still be announced at this moment.
+pub(super) async fn posts_left(
     connection: &mut AsyncPgConnection,
     account: AccountId,
     now: DateTime<Utc>,
@@ -123,13 +139,13 @@ pub(super) async fn edits_left(
         return Ok(0);
     }
     let recent: i64 = activities::table
-        .filter(activities::account_id.eq(account.0).and(activities::kind.eq("Update")))
+        .filter(activities::account_id.eq(account.0).and(activities::kind.eq_any(["Create", "Update"])))
         .filter(activities::object_uri.like("%/statuses/%"))
         .filter(activities::created_at.gt(now - Duration::hours(1)))
         .count()
         .get_result(connection)
         .await?;
-    Ok(usize::try_from(EDITS_AN_HOUR - recent).unwrap_or(0))
+    Ok(usize::try_from(POSTS_AN_HOUR - recent).unwrap_or(0))
 }
 
 async fn has_followers(connection: &mut AsyncPgConnection, account: AccountId) -> Result<bool, Error> {

@@ -8,6 +8,7 @@ pub mod accounts;
 mod again;
 pub mod announcements;
 pub mod archive;
+pub mod backfill;
 pub mod blocks;
 pub mod changes;
 pub mod deliveries;

@@ -119,6 +119,12 @@ impl Store {
         Ok(self.complete(rows).await?.into_iter().filter_map(post).collect())
     }
 
+    /// Those of these posts that their accounts show, by number.
+    pub async fn list_posts(&self, ids: &[PostId]) -> Result<Vec<Post>, Error> {
+        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+        list_shown(&mut *self.connection().await?, &ids).await
+    }
+
     /// Who answers whom among the standing posts of a conversation, in order of time.
     pub async fn list_places(&self, context: ContextId) -> Result<Vec<Place>, Error> {
         let rows: Vec<(i64, Option<i64>)> = posts::table

@@ -237,6 +237,7 @@ diesel::table! {
         body -> Text,
         created_at -> Timestamptz,
         signed_by -> Nullable<Text>,
+        expires_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -390,6 +391,57 @@ diesel::table! {
         attempts -> Int4,
         due_at -> Timestamptz,
         leased_until -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    servers (host) {
+        host -> Text,
+        software -> Nullable<Text>,
+        version -> Nullable<Text>,
+        told_at -> Nullable<Timestamptz>,
+        ask_at -> Timestamptz,
+        failure -> Nullable<Text>,
+        look_at -> Timestamptz,
+        offered_at -> Nullable<Timestamptz>,
+        paused_until -> Nullable<Timestamptz>,
+        pause_reason -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    fetches (post_id, host) {
+        post_id -> Int8,
+        host -> Text,
+        first_at -> Timestamptz,
+        last_at -> Timestamptz,
+        times -> Int8,
+    }
+}
+
+diesel::table! {
+    offers (id) {
+        id -> Int8,
+        account_id -> Int8,
+        host -> Text,
+        post_id -> Int8,
+        inbox -> Text,
+        state -> Text,
+        outcome -> Nullable<Text>,
+        tries -> Int4,
+        add_uri -> Nullable<Text>,
+        remove_uri -> Nullable<Text>,
+        offered_at -> Timestamptz,
+        fetched_at -> Nullable<Timestamptz>,
+        removed_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    backfill_stops (account_id, host) {
+        account_id -> Int8,
+        host -> Text,
+        stopped_at -> Timestamptz,
     }
 }
 

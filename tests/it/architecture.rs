@@ -263,6 +263,22 @@ fn what_is_not_public_is_named_only_where_it_is_kept_and_shown_to_its_owner() {
 }
 
 #[test]
+fn the_simulated_mastodon_knows_nothing_of_us() {
+    let files = rust_files("tests/it/mastodon");
+    assert!(files.len() > 5, "the simulation was not found");
+    let mut problems = Vec::new();
+    for (path, text) in files {
+        // Neither the crate nor the other tests, which stand on it.
+        for word in ["everpost::", "crate::", "super::super::"] {
+            if text.contains(word) {
+                problems.push(format!("{}: it says {word}", path.display()));
+            }
+        }
+    }
+    assert_none(&problems);
+}
+
+#[test]
 fn files_are_short_named_for_what_they_hold_and_say_what_they_are_for() {
     let mut problems = Vec::new();
     for source in sources() {

@@ -4,6 +4,7 @@ use crate::activitypub::{account, depth, post, reply, store};
 use crate::support::{Bundle, TestApp, status_id};
 use chrono::{DateTime, Duration, Utc};
 use everpost::domain::post::NewPost;
+use everpost::text::SafeHtml;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -221,6 +222,38 @@ async fn the_whole_thread_is_reachable_from_any_of_its_posts() {
 }
 
 #[tokio::test]
+async fn a_page_of_replies_holds_our_own_notes_whole_as_far_as_there_is_room() {
+    let app = app_with_thread(4).await;
+    let all = notes(&app, 0..4);
+    for (page, shown) in [(1, &all[1..2]), (2, &all[2..])] {
+        let page = app.object(&format!("{}/replies?page={page}", all[0])).await;
+        assert_eq!(ids(&page), shown);
+        for item in page["items"].as_array().unwrap() {
+            let mut note = app.object(item["id"].as_str().unwrap()).await;
+            assert_eq!(item["replies"], note["replies"]["id"], "its own replies are an address");
+            let mut item = item.clone();
+            for inner in [&mut note, &mut item] {
+                inner
+                    .as_object_mut()
+                    .unwrap()
+                    .retain(|key, _| !["@context", "proof", "replies"].contains(&key.as_str()));
+            }
+            assert_eq!(item, note, "and everything else is as it is at its id");
+        }
+    }
+    let app = app_with(0..1).await;
+    let long = "<p>word</p>".repeat(2000);
+    let answer = |hour| NewPost { content: SafeHtml::sanitise(&long), ..reply(&at(hour), &url(&at(0))) };
+    store(&app, "ann", &(1..30).map(answer).collect::<Vec<_>>()).await;
+    let page = app.get(&format!("{}/replies?page=1", notes(&app, 0..1)[0])).await;
+    assert!(page.body.len() < 128 << 10, "{}", page.body.len());
+    let page = page.json();
+    assert_eq!(ids(&page), notes(&app, 1..30), "the others are named");
+    let whole = page["items"].as_array().unwrap().iter().filter(|item| item.is_object()).count();
+    assert!((1..30).contains(&whole), "{whole}");
+}
+
+#[tokio::test]
 async fn a_long_thread_is_paged_to_its_end() {
     let app = app_with_thread(450).await;
     let all = notes(&app, 0..450);
@@ -366,6 +399,8 @@ async fn no_document_nests_deeper_than_pixelfed_reads() {
         format!("/users/ann/statuses/{id}"),
         format!("/users/ann/statuses/{id}/activity"),
         format!("/users/ann/statuses/{id}/replies"),
+        format!("/users/ann/statuses/{id}/replies?page=1"),
+        format!("/users/ann/statuses/{id}/replies?page=2"),
         "/tags/clocks?page=true".to_owned(),
     ] {
         let document = app.object(&path).await;

@@ -9,6 +9,7 @@ pub mod actor;
 mod audience;
 pub mod incoming;
 mod media;
+pub mod nodeinfo;
 mod object;
 pub mod remote;
 mod tags;

@@ -75,6 +75,7 @@ pub(super) async fn enqueue_quietly(
             activities::object_uri.eq(&outgoing.object),
             activities::body.eq(&outgoing.body),
             activities::created_at.eq(now),
+            activities::expires_at.eq(outgoing.expires_at),
         ))
         .on_conflict(activities::uri)
         .do_nothing()

@@ -157,7 +157,7 @@ pub fn activity(account: &Account, kind: &'static str, id: &str, object: &str, t
     let actor = account.urls().actor();
     let (uri, object) = (format!("{actor}/activities/{id}"), format!("{actor}/{object}"));
     let body = serde_json::json!({ "id": uri, "type": kind, "actor": actor, "object": object }).to_string();
-    Outgoing { uri, kind, object, body, to }
+    Outgoing { uri, kind, object, body, to, expires_at: None }
 }
 
 pub fn follow(database: &TestDatabase, account: &Account, actor: &str, inbox: &str, shared: Option<&str>) {

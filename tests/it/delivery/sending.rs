@@ -4,7 +4,7 @@ use super::office::{Office, until};
 use super::sink::Reply;
 use chrono::{TimeDelta, Utc};
 use everpost::domain::block::BlockTarget;
-use everpost::domain::delivery::{Recipients, Standing};
+use everpost::domain::delivery::{Outgoing, Recipients, Standing};
 use everpost::domain::follower::FollowState;
 use everpost::domain::ids::RemoteActorId;
 use everpost::operations::accounts;
@@ -83,6 +83,45 @@ async fn two_workers_share_the_queue_and_send_nothing_twice() {
     for worker in workers {
         worker.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_create_that_is_older_than_its_time_when_it_could_be_sent_expires_and_what_comes_after_it_is_sent() {
+    let office = Office::open().await;
+    office.sink.say("a.example", Reply::status(503));
+    let to = || Recipients::Inboxes(vec![office.inbox("a.example"), office.inbox("b.example")]);
+    let expiring = |id, after| {
+        let expires_at = Some(office.now() + after);
+        Outgoing { expires_at, ..office.activity("Create", id, &format!("objects/{id}"), to()) }
+    };
+    for outgoing in [expiring("1", TimeDelta::hours(6)), expiring("2", TimeDelta::hours(8))] {
+        assert!(office.app.store.enqueue(office.account.id, &outgoing, office.now()).await.unwrap());
+    }
+    let worker = office.worker();
+    until("both at the host that answers", || office.count("delivered") == 2).await;
+    let tried = || office.database.number("SELECT sum(attempts) FROM deliveries WHERE state = 'waiting'");
+    until("a failure at the other", || tried() > 0).await;
+    worker.stop().await;
+    office.sink.say("a.example", Reply::status(202));
+    let before = office.sink.got().len();
+    office.set_clock(TimeDelta::hours(7));
+    let update = office.activity("Update", "3", "objects/1", Recipients::Inboxes(vec![office.inbox("a.example")]));
+    assert!(office.app.store.enqueue(office.account.id, &update, office.now()).await.unwrap());
+    office.app.store.retry_deliveries(None, office.now()).await.unwrap();
+    let worker = office.worker();
+    until("an end of everything", || office.count("waiting") == 0).await;
+    worker.stop().await;
+    assert_eq!((office.count("delivered"), office.count("expired")), (4, 1));
+    let mut late: Vec<_> =
+        office.sink.got()[before..].iter().map(|got| got.id[got.id.len() - 1..].to_owned()).collect();
+    late.sort();
+    assert_eq!(late, ["2", "3"]);
+    let expired = "SELECT uri || ' ' || answer FROM deliveries JOIN activities ON activities.id = activity_id \
+                   WHERE state = 'expired'";
+    assert_eq!(
+        office.database.texts(expired),
+        [format!("{}/activities/1 it was no longer news", office.account.urls().actor())]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

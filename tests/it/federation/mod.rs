@@ -6,6 +6,7 @@ mod courier;
 mod errands;
 mod fetch;
 mod guard;
+mod nodeinfo;
 mod proofs;
 
 use crate::support::Reply;

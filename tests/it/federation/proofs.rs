@@ -117,7 +117,8 @@ async fn an_activity_that_is_sent_is_proven_too() {
     let (uri, actor) = (format!("{}#updates/1", ann.urls().actor()), ann.urls().actor());
     let body =
         json!({ "@context": "https://www.w3.org/ns/activitystreams", "id": uri, "type": "Update", "actor": actor });
-    let outgoing = Outgoing { uri, kind: "Update", object: actor, body: body.to_string(), to: Recipients::Followers };
+    let (body, to) = (body.to_string(), Recipients::Followers);
+    let outgoing = Outgoing { uri, kind: "Update", object: actor, body, to, expires_at: None };
     let proven = app.app.prove_outgoing(&ann, outgoing.clone(), Utc::now()).await.unwrap();
     assert_eq!((&proven.uri, &proven.to), (&outgoing.uri, &outgoing.to));
     assert_eq!(verdict(&app, &serde_json::from_str(&proven.body).unwrap()).await, Ok(()));

@@ -87,6 +87,14 @@ impl TestApp {
         TestApp { app, base, address, database, data_dir, client, stop: Some(stop), thread: Some(thread) }
     }
 
+    /// Stop the server, and wait until it has.
+    pub fn stop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+
     /// Import everything under a path; fails on a skipped item.
     pub async fn import(&self, path: &Path) -> Report {
         let report = self.try_import(path, None).await.unwrap();

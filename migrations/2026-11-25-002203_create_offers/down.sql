@@ -1,0 +1,2 @@
+DROP TABLE backfill_stops;
+DROP TABLE offers;

@@ -1,5 +1,6 @@
 //! Blocks of domains and actors.
 
+use super::again::Again;
 use super::reactions::discount;
 use super::schema::{blocks, remote_actors};
 use super::together::Question;
@@ -58,7 +59,7 @@ impl Question for Whether {
         // No name of a domain has a space.
         let domains = |asked: &Whether| host_of(&asked.actor).map(|host| domains_above(&host).join(" "));
         let domains: Vec<String> = questions.iter().map(|asked| domains(asked).unwrap_or_default()).collect();
-        let found: Vec<IsBlocked> = diesel::sql_query(
+        let question = diesel::sql_query(
             "SELECT EXISTS (SELECT FROM blocks WHERE (blocks.account_id IS NULL OR blocks.account_id = asked.account) AND ( \
                 kind = 'domain' AND target = ANY (string_to_array(domains, ' ')) OR kind = 'actor' AND target = actor \
                 OR kind = 'address' AND target IN (SELECT lower(handle) FROM remote_actors WHERE uri = actor))) AS blocked \
@@ -66,9 +67,8 @@ impl Question for Whether {
         )
         .bind::<Array<Nullable<BigInt>>, _>(accounts)
         .bind::<Array<Text>, _>(actors)
-        .bind::<Array<Text>, _>(domains)
-        .load(connection)
-        .await?;
+        .bind::<Array<Text>, _>(domains);
+        let found: Vec<IsBlocked> = Again(question).load(connection).await?;
         Ok(found.into_iter().map(|found| Ok(found.blocked)).collect())
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Rows and numbers change in the same transaction, so that they never disagree.
 
+use super::again::Again;
 use super::received::Taken;
 use super::schema::reactions;
 use super::together::Question;
@@ -171,7 +172,7 @@ async fn react(
     fn column<'a, T>(all: &'a [Reacted], places: &[usize], of: impl Fn(&'a Reacted) -> T) -> Vec<T> {
         places.iter().map(|place| of(&all[*place])).collect()
     }
-    let outcomes: Vec<Outcome> = diesel::sql_query(REACT)
+    let statement = diesel::sql_query(REACT)
         .bind::<Array<Nullable<Bytea>>, _>(column(all, places, |one| one.hash.as_deref()))
         .bind::<Array<BigInt>, _>(column(all, places, |one| one.actor.0))
         .bind::<Array<BigInt>, _>(column(all, places, |one| one.post.0))
@@ -179,9 +180,8 @@ async fn react(
         .bind::<Array<Nullable<Text>>, _>(column(all, places, |one| one.emoji.as_deref()))
         .bind::<Array<Nullable<Text>>, _>(column(all, places, |one| one.uri.as_deref()))
         .bind::<Array<Timestamptz>, _>(column(all, places, |one| one.at))
-        .bind::<BigInt, _>(MOST_EMOJI)
-        .load(connection)
-        .await?;
+        .bind::<BigInt, _>(MOST_EMOJI);
+    let outcomes: Vec<Outcome> = Again(statement).load(connection).await?;
     let taken = |outcome| match outcome {
         Outcome { known: false, .. } => Taken::ActorGone,
         Outcome { new: false, .. } => Taken::Before,

@@ -15,6 +15,7 @@ pub use hosts::Chosen;
 pub use lease::{Lanes, Look};
 pub use tidy::{Ages, Tidied};
 
+use super::again::Again;
 use super::schema::activities;
 use super::{Error, Store, changes};
 use crate::domain::delivery::{DeliveryHost, Outgoing, Recipients, Standing};
@@ -86,27 +87,25 @@ pub(super) async fn enqueue_quietly(
     let Some(id) = id else { return Ok(None) };
     match &outgoing.to {
         Recipients::Followers => {
-            diesel::sql_query(format!("{FOLLOWERS}{DELIVER}"))
+            let deliver = diesel::sql_query(format!("{FOLLOWERS}{DELIVER}"))
                 .bind::<BigInt, _>(id)
                 .bind::<Text, _>(&outgoing.object)
                 .bind::<Timestamptz, _>(now)
-                .bind::<BigInt, _>(account.0)
-                .execute(connection)
-                .await?;
+                .bind::<BigInt, _>(account.0);
+            Again(deliver).execute(connection).await?;
         }
         Recipients::Inboxes(inboxes) => {
             let known = inboxes.iter().filter_map(|inbox| Some((inbox.as_str(), host_of(inbox)?)));
             let (inboxes, hosts): (Vec<_>, Vec<_>) = known.unzip();
-            diesel::sql_query(format!(
+            let deliver = diesel::sql_query(format!(
                 "WITH found AS (SELECT inbox, host FROM unnest($4, $5) AS given (inbox, host)), {DELIVER}"
             ))
             .bind::<BigInt, _>(id)
             .bind::<Text, _>(&outgoing.object)
             .bind::<Timestamptz, _>(now)
             .bind::<Array<Text>, _>(inboxes)
-            .bind::<Array<Text>, _>(hosts)
-            .execute(connection)
-            .await?;
+            .bind::<Array<Text>, _>(hosts);
+            Again(deliver).execute(connection).await?;
         }
     }
     Ok(Some(ActivityId(id)))

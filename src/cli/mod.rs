@@ -13,6 +13,7 @@ mod keys;
 mod media;
 mod moves;
 mod output;
+mod pins;
 mod posts;
 mod private;
 mod profile;
@@ -67,6 +68,9 @@ enum Command {
     /// List, show, withdraw and restore posts
     #[command(subcommand)]
     Post(posts::Command),
+    /// Show posts of an account before all others
+    #[command(subcommand)]
+    Pin(pins::Command),
     /// Who follows an account: list, remove, approve, reject
     #[command(subcommand)]
     Follower(followers::Command),
@@ -199,6 +203,7 @@ async fn command(command: Command, settings: Settings) -> anyhow::Result<ExitCod
         Command::Imports(command) => command.run(&open(&settings).await?).await?,
         Command::Account(command) => command.run(&open(&settings).await?).await?,
         Command::Post(command) => command.run(&open(&settings).await?).await?,
+        Command::Pin(command) => command.run(&open(&settings).await?).await?,
         Command::Follower(command) => command.run(&open(&settings).await?).await?,
         Command::Block(command) => command.run(&open(&settings).await?).await?,
         Command::Media(command) => {

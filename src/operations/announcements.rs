@@ -7,7 +7,7 @@ use super::{App, Error};
 use crate::activitystreams::outgoing;
 use crate::activitystreams::render::{self, PublicKeys, Replies};
 use crate::domain::account::{Account, AccountState};
-use crate::domain::delivery::Outgoing;
+use crate::domain::delivery::{Outgoing, Recipients};
 use crate::domain::follower::Follower;
 use crate::domain::ids::{ImportId, PostId};
 use crate::domain::news::News;
@@ -68,6 +68,15 @@ impl Announcer {
         }
         let note = render::note(post, account, Replies::Link, self.now);
         outgoing::update_note(account, note, &self.number()).map(|outgoing| self.prove(outgoing))
+    }
+
+    /// A post is pinned, or unpinned. A draft tells nothing, and after a move nothing new is told.
+    pub(super) fn pinned(&self, account: &Account, post: PostId, pinned: bool) -> Option<Outgoing> {
+        if account.state != AccountState::Live || account.moved_to.is_some() {
+            return None;
+        }
+        let make = if pinned { outgoing::add } else { outgoing::remove };
+        Some(self.prove(make(account, post, &self.number(), Recipients::Followers)))
     }
 
     /// A post is gone.

@@ -19,6 +19,7 @@ pub mod ingest;
 pub mod keys;
 pub mod media;
 pub mod moves;
+pub mod pins;
 mod pipeline;
 mod planned;
 pub mod posts;

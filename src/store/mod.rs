@@ -20,6 +20,7 @@ pub mod keys;
 pub mod listing;
 pub mod media;
 mod migrate;
+pub mod pins;
 pub mod posts;
 pub mod private;
 pub mod profiles;

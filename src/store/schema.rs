@@ -394,6 +394,14 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    pins (post_id) {
+        post_id -> Int8,
+        account_id -> Int8,
+        position -> Int2,
+    }
+}
+
 diesel::joinable!(accounts -> domains (domain_id));
 diesel::joinable!(imports -> accounts (account_id));
 diesel::joinable!(posts -> accounts (account_id));

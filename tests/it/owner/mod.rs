@@ -7,6 +7,7 @@ mod keys;
 mod moved;
 mod moves;
 mod news;
+mod pins;
 mod tokens;
 
 use crate::support::{Bundle, Program, TestApp, TestDatabase};

@@ -9,7 +9,7 @@ use crate::federation::keys::Vault;
 use crate::http;
 use crate::http::tls::Certificate;
 use crate::media::MediaStore;
-use crate::operations::{App, domains, errands, private};
+use crate::operations::{App, domains, errands, private, resurface};
 use crate::postgres::{self, PrivatePostgres};
 use crate::store::Store;
 use anyhow::Context;
@@ -136,6 +136,8 @@ pub fn media(settings: &Settings) -> anyhow::Result<MediaStore> {
 const ERRANDS_ROUND: Duration = Duration::from_secs(2);
 /// How often activities are forgotten that came long ago.
 const FORGETTING_ROUND: Duration = Duration::from_secs(600);
+/// How often it is looked whether it is time to show an old post again; times of the day are to the minute.
+const RESURFACING_ROUND: Duration = Duration::from_secs(20);
 /// How often the certificate's files are looked at; whoever cannot wait sends SIGHUP.
 const CERTIFICATE_LOOK: Duration = Duration::from_secs(2);
 
@@ -168,11 +170,13 @@ pub async fn serve(settings: &Settings) -> anyhow::Result<()> {
         metrics_token: settings.server.metrics_token_file.as_deref().map(http::metrics::Token::read).transpose()?,
     };
     let errands = tokio::spawn(do_errands(started.app.clone()));
+    let showing = tokio::spawn(show_again(started.app.clone()));
     let sending = tokio::spawn(queue(&started.app).run(until(stopped.clone())));
     tell(&[NotifyState::Ready]);
     http::serve(started.app, web, listener, started.urls.authority(), until(stopped)).await?;
     // Whatever is under way is leased, and done anew by the next process.
     errands.abort();
+    showing.abort();
     sending.await.context("deliveries broke off")?;
     reloading.abort();
     started.database.close().await?;
@@ -196,6 +200,18 @@ async fn do_errands(app: App) {
     }
 }
 
+/// Shows old posts to followers again when it is time, for ever.
+async fn show_again(app: App) {
+    let mut rounds = tokio::time::interval(RESURFACING_ROUND);
+    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        if let Err(error) = resurface::run(&app, Utc::now()).await {
+            tracing::info!(%error, "what is to be shown again waits for the database");
+        }
+    }
+}
+
 /// Deliver until SIGINT or SIGTERM, beside a server on this or another machine; what is under way is finished first.
 pub async fn work(settings: &Settings) -> anyhow::Result<()> {
     let stopped = stop_signal()?;
@@ -209,7 +225,9 @@ pub async fn work(settings: &Settings) -> anyhow::Result<()> {
     let alive = sd_notify::watchdog_enabled().map(|period| tokio::spawn(feed_watchdog(period)));
     tell(&[NotifyState::Ready]);
     tracing::info!(url = started.urls.base(), "delivering");
+    let showing = tokio::spawn(show_again(started.app.clone()));
     queue(&started.app).run(until(stopped)).await;
+    showing.abort();
     started.database.close().await?;
     alive.inspect(tokio::task::JoinHandle::abort);
     Ok(())

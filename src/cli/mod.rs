@@ -19,6 +19,7 @@ mod private;
 mod profile;
 mod queue;
 mod report;
+mod resurface;
 mod tokens;
 mod verify;
 
@@ -71,6 +72,9 @@ enum Command {
     /// Show posts of an account before all others
     #[command(subcommand)]
     Pin(pins::Command),
+    /// Boost old posts of an account to its followers
+    #[command(subcommand)]
+    Resurface(resurface::Command),
     /// Who follows an account: list, remove, approve, reject
     #[command(subcommand)]
     Follower(followers::Command),
@@ -204,6 +208,7 @@ async fn command(command: Command, settings: Settings) -> anyhow::Result<ExitCod
         Command::Account(command) => command.run(&open(&settings).await?).await?,
         Command::Post(command) => command.run(&open(&settings).await?).await?,
         Command::Pin(command) => command.run(&open(&settings).await?).await?,
+        Command::Resurface(command) => command.run(&open(&settings).await?).await?,
         Command::Follower(command) => command.run(&open(&settings).await?).await?,
         Command::Block(command) => command.run(&open(&settings).await?).await?,
         Command::Media(command) => {

@@ -20,6 +20,7 @@ pub mod post;
 pub mod private;
 pub mod profile;
 pub mod remote;
+pub mod resurface;
 pub mod settings;
 pub mod snowflake;
 pub mod source;

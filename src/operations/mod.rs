@@ -31,6 +31,7 @@ pub mod proofs;
 pub mod receive;
 pub mod report;
 mod reread;
+pub mod resurface;
 mod target;
 pub mod tokens;
 pub mod verify;

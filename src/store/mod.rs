@@ -29,6 +29,7 @@ pub mod received;
 pub mod remote;
 pub mod replies;
 pub mod reports;
+pub mod resurface;
 mod schema;
 mod threads;
 mod together;

@@ -8,6 +8,7 @@ mod moved;
 mod moves;
 mod news;
 mod pins;
+mod resurfaced;
 mod tokens;
 
 use crate::support::{Bundle, Program, TestApp, TestDatabase};

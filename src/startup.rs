@@ -9,7 +9,7 @@ use crate::federation::keys::Vault;
 use crate::http;
 use crate::http::tls::Certificate;
 use crate::media::MediaStore;
-use crate::operations::{App, backfill, domains, errands, private};
+use crate::operations::{App, backfill, domains, errands, private, resurface};
 use crate::postgres::{self, PrivatePostgres};
 use crate::store::Store;
 use anyhow::Context;
@@ -149,6 +149,8 @@ const ERRANDS_ROUND: Duration = Duration::from_secs(2);
 const OFFERS_ROUND: Duration = Duration::from_secs(5);
 /// How often activities are forgotten that came long ago.
 const FORGETTING_ROUND: Duration = Duration::from_secs(600);
+/// How often it is looked whether it is time to show an old post again; times of the day are to the minute.
+const RESURFACING_ROUND: Duration = Duration::from_secs(20);
 /// How often the certificate's files are looked at; whoever cannot wait sends SIGHUP.
 const CERTIFICATE_LOOK: Duration = Duration::from_secs(2);
 
@@ -183,12 +185,14 @@ pub async fn serve(settings: &Settings) -> anyhow::Result<()> {
     };
     let errands = tokio::spawn(do_errands(started.app.clone()));
     let offering = tokio::spawn(offer_posts(started.app.clone()));
+    let showing = tokio::spawn(show_again(started.app.clone()));
     let sending = tokio::spawn(queue(&started.app).run(until(stopped.clone())));
     tell(&[NotifyState::Ready]);
     http::serve(started.app, web, listener, started.urls.authority(), until(stopped)).await?;
     // Whatever is under way is leased, and done anew by the next process.
     errands.abort();
     offering.abort();
+    showing.abort();
     sending.await.context("deliveries broke off")?;
     reloading.abort();
     started.database.close().await?;
@@ -224,6 +228,18 @@ async fn offer_posts(app: App) {
     }
 }
 
+/// Shows old posts to followers again when it is time, for ever.
+async fn show_again(app: App) {
+    let mut rounds = tokio::time::interval(RESURFACING_ROUND);
+    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        if let Err(error) = resurface::run(&app, Utc::now()).await {
+            tracing::info!(%error, "what is to be shown again waits for the database");
+        }
+    }
+}
+
 /// Deliver until SIGINT or SIGTERM, beside a server on this or another machine; what is under way is finished first.
 pub async fn work(settings: &Settings) -> anyhow::Result<()> {
     raise_file_limit();
@@ -238,7 +254,9 @@ pub async fn work(settings: &Settings) -> anyhow::Result<()> {
     let alive = sd_notify::watchdog_enabled().map(|period| tokio::spawn(feed_watchdog(period)));
     tell(&[NotifyState::Ready]);
     tracing::info!(url = started.urls.base(), "delivering");
+    let showing = tokio::spawn(show_again(started.app.clone()));
     queue(&started.app).run(until(stopped)).await;
+    showing.abort();
     started.database.close().await?;
     alive.inspect(tokio::task::JoinHandle::abort);
     Ok(())

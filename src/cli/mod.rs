@@ -14,11 +14,13 @@ mod keys;
 mod media;
 mod moves;
 mod output;
+mod pins;
 mod posts;
 mod private;
 mod profile;
 mod queue;
 mod report;
+mod resurface;
 mod tokens;
 mod verify;
 
@@ -68,6 +70,12 @@ enum Command {
     /// List, show, withdraw and restore posts
     #[command(subcommand)]
     Post(posts::Command),
+    /// Show posts of an account before all others
+    #[command(subcommand)]
+    Pin(pins::Command),
+    /// Boost old posts of an account to its followers
+    #[command(subcommand)]
+    Resurface(resurface::Command),
     /// Who follows an account: list, remove, approve, reject
     #[command(subcommand)]
     Follower(followers::Command),
@@ -204,6 +212,8 @@ async fn command(command: Command, settings: Settings) -> anyhow::Result<ExitCod
         Command::Imports(command) => command.run(&open(&settings).await?).await?,
         Command::Account(command) => command.run(&open(&settings).await?).await?,
         Command::Post(command) => command.run(&open(&settings).await?).await?,
+        Command::Pin(command) => command.run(&open(&settings).await?).await?,
+        Command::Resurface(command) => command.run(&open(&settings).await?).await?,
         Command::Follower(command) => command.run(&open(&settings).await?).await?,
         Command::Block(command) => command.run(&open(&settings).await?).await?,
         Command::Media(command) => {

@@ -115,6 +115,42 @@ pub async fn activity(
     Ok(Document::json(ACTIVITY_JSON, &create, OBJECT_AGE).changed(changed).kept(until).respond(&request, now))
 }
 
+/// `/users/H/statuses/ID/announces/TIME`: the Announce that showed a post again at a moment; 410 once that is taken back, or
+/// the post is.
+pub async fn shown_again(
+    data: Data,
+    here: Here,
+    path: web::Path<(String, String, String)>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Error> {
+    let now = Utc::now();
+    let (handle, id, at) = path.into_inner();
+    let nothing = || Error::not_found("There is no such activity here.");
+    let at = number(&at).and_then(|at| DateTime::from_timestamp(at, 0)).ok_or_else(nothing)?;
+    let gone =
+        |account: &Account, id, since| Ok(tombstone(account.urls().announce(id, at), "Announce", since, &request, now));
+    let (account, post) = match find_entry(&data, &here, &handle, &id).await? {
+        FoundEntry::Post(account, post) => (account, post),
+        FoundEntry::Boost(..) => return Err(nothing()),
+        // What an account showed goes with it.
+        FoundEntry::Gone(account, id, since) => {
+            let was_there = matches!(account.state, AccountState::Gone { .. });
+            let was_there = was_there || data.store.find_resurfaced(id, at).await?.is_some();
+            return if was_there { gone(&account, id, since) } else { Err(nothing()) };
+        }
+    };
+    match data.store.find_resurfaced(post.id, at).await?.ok_or_else(nothing)?.undone {
+        Some(since) => gone(&account, post.id, since),
+        None => {
+            let mut announce = render::shown_again(&post, &account, at);
+            announce.context_terms = Some(context::plain());
+            let announce = proven(&data, &here, &account, &announce, at).await?;
+            let document = Document::json(ACTIVITY_JSON, &announce, OBJECT_AGE).changed(account.changed);
+            Ok(document.kept(None).respond(&request, now))
+        }
+    }
+}
+
 /// `/users/H/statuses/ID/quote_authorization`: our stamp on a quote of one of our own posts (FEP-044f, R-62).
 pub async fn quote_authorization(
     data: Data,

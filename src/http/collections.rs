@@ -229,7 +229,8 @@ fn empty(root: String, request: &HttpRequest) -> Result<Collection, Error> {
     }
 }
 
-/// `/users/H/collections/featured` and `…/tags`: no pins and no featured hashtags yet, objects inlined when there are.
+/// `/users/H/collections/featured`: the pins on one page, as whole objects: where it held ids alone, servers would all fetch
+/// each of them at once. And `…/tags`: there are no featured hashtags yet.
 pub async fn featured(
     data: Data,
     here: Here,
@@ -238,17 +239,41 @@ pub async fn featured(
 ) -> Result<HttpResponse, Error> {
     let (handle, which) = path.into_inner();
     let account = get_account(&data, &here, &handle).await?;
-    let (kind, ordered) = if which == "featured" { ("OrderedCollection", true) } else { ("Collection", false) };
+    if which == "tags" {
+        let collection = Collection {
+            context_terms: Some(context::plain()),
+            id: account.urls().under("collections/tags"),
+            kind: "Collection",
+            total_items: Some(0),
+            items: Some(Vec::new()),
+            ..Collection::default()
+        };
+        return Ok(answer(&collection, &account, OBJECT_AGE, &request));
+    }
+    let now = Utc::now();
+    let pins = data.store.list_pins(account.id).await?;
+    let fresh: Vec<PostId> = pins.iter().filter(|post| post.exposed.is_none()).map(|post| post.id).collect();
+    expose(&data, &here, &account, &fresh, now).await?;
+    let prover = here.prover(&data, &account).await?;
+    let item = |post: &Post| {
+        let mut note = render::note(post, &account, Replies::Link, now);
+        note.context_terms = prover.can().then(context::note);
+        let mut note = serde_json::to_value(note).unwrap_or_default();
+        prover.prove(&mut note, post.changed);
+        note
+    };
     let collection = Collection {
-        context_terms: Some(context::plain()),
-        id: account.urls().under(&format!("collections/{which}")),
-        kind,
-        total_items: Some(0),
-        ordered_items: ordered.then(Vec::new),
-        items: (!ordered).then(Vec::new),
+        context_terms: Some(context::note()),
+        id: account.urls().featured(),
+        kind: "OrderedCollection",
+        total_items: i64::try_from(pins.len()).ok(),
+        ordered_items: Some(pins.iter().map(item).collect()),
         ..Collection::default()
     };
-    Ok(answer(&collection, &account, OBJECT_AGE, &request))
+    let changed = pins.iter().map(|post| render::changed(post, &account, now)).max();
+    let until = pins.iter().filter_map(|post| render::holds_until(post, &account, now)).min();
+    let document = Document::json(ACTIVITY_JSON, &collection, OBJECT_AGE).changed(changed.unwrap_or(account.changed));
+    Ok(document.kept(until).respond(&request, now))
 }
 
 /// `/users/H/contexts/ID`: a conversation's Notes in order of time (FEP-7888, FEP-f228, R-59). A conversation that was

@@ -70,6 +70,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         // Posts, first because they are asked for most.
         .service(negotiated("/users/{handle}/statuses/{id}", activitypub::post))
         .service(object("/users/{handle}/statuses/{id}/activity", activitypub::activity))
+        .service(object("/users/{handle}/statuses/{id}/announces/{at}", activitypub::shown_again))
         .service(object("/users/{handle}/statuses/{id}/quote_authorization", activitypub::quote_authorization))
         .service(object("/users/{handle}/statuses/{id}/replies", collections::replies))
         .service(object("/users/{handle}/statuses/{id}/{which:likes|shares}", collections::reactions))

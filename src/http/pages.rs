@@ -59,15 +59,21 @@ pub(super) async fn profile(
     if request.path() != page {
         return Ok(redirect(&page, &account));
     }
-    let shown = page_of(data, Listing::Account(account.id), request).await?;
+    let mut shown = page_of(data, Listing::Account(account.id), request).await?;
     let (newer, older) = around(&shown);
-    let posts = views(data, &account, &shown).await?;
+    // Pins stand on the first page alone, and there not at their dates as well.
+    let first = cursor(request)? == Cursor::Newest;
+    let pins = if first { data.store.list_pins(account.id).await? } else { Vec::new() };
+    shown.entries.retain(|entry| pins.iter().all(|pin| pin.id != entry.id()));
+    let latest = latest(&account, shown.entries.iter().filter_map(Entry::post).chain(&pins));
+    let pinned: Vec<Entry> = pins.into_iter().map(|post| Entry::Post(Box::new(post))).collect();
+    let (pinned, posts) = (views(data, &account, &pinned).await?, views(data, &account, &shown.entries).await?);
     let span = data.store.account_span(account.id).await?;
     let urls = account.urls();
-    let body = rendered(&ProfilePage::new(&account, span, posts, newer, older))?;
+    let body = rendered(&ProfilePage::new(&account, span, pinned, posts, (newer, older)))?;
     let subject = urls.domain().path(&format!("/.well-known/webfinger?resource=acct:{}", account.address()));
     let document = Document::new(HTML, body, OBJECT_AGE)
-        .changed(latest(&account, shown.entries.iter().filter_map(Entry::post)))
+        .changed(latest)
         .negotiated()
         .link(alternate(&urls.actor()))
         .link(format!("<{subject}>; rel=\"lrdd\"; type=\"application/jrd+json\""));
@@ -248,15 +254,18 @@ fn around(page: &Page) -> (Option<i64>, Option<i64>) {
     (newest, oldest)
 }
 
-async fn views(data: &Data, account: &Account, page: &Page) -> Result<Vec<EntryView>, Error> {
-    let contexts: Vec<_> = page.entries.iter().filter_map(Entry::post).map(|post| post.context).collect();
+async fn views(data: &Data, account: &Account, entries: &[Entry]) -> Result<Vec<EntryView>, Error> {
+    if entries.is_empty() {
+        return Ok(Vec::new());
+    }
+    let contexts: Vec<_> = entries.iter().filter_map(Entry::post).map(|post| post.context).collect();
     let sizes = data.store.count_contexts(&contexts).await?;
     let size = |context| sizes.iter().find(|(known, _)| *known == context).map_or(1, |(_, size)| *size);
     let view = |entry: &Entry| match entry {
         Entry::Post(post) => PostView::new(post, account, size(post.context)).into(),
         Entry::Boost(boost) => BoostView::new(boost, account).into(),
     };
-    Ok(page.entries.iter().map(view).collect())
+    Ok(entries.iter().map(view).collect())
 }
 
 pub(super) fn rendered(page: &impl Template) -> Result<String, Error> {

@@ -54,6 +54,7 @@ pub struct ProfilePage {
     origin_profile_url: Option<String>,
     origin_host: Option<String>,
     origin_since: Option<DateView>,
+    pinned: Vec<EntryView>,
     posts: Vec<EntryView>,
     older_url: Option<String>,
     newer_url: Option<String>,
@@ -67,13 +68,13 @@ pub struct ProfilePage {
 pub type Span = (i64, Option<DateTime<Utc>>, Option<DateTime<Utc>>);
 
 impl ProfilePage {
-    /// The page of an account with some of its posts.
+    /// The page of an account with its pins and some of its posts, and the numbers behind which newer and older ones stand.
     pub fn new(
         account: &Account,
         span: Span,
+        pinned: Vec<EntryView>,
         posts: Vec<EntryView>,
-        newer: Option<i64>,
-        older: Option<i64>,
+        (newer, older): (Option<i64>, Option<i64>),
     ) -> ProfilePage {
         let urls = account.urls();
         let (count, first, last) = span;
@@ -99,6 +100,7 @@ impl ProfilePage {
             origin_host: account.source.as_ref().map(|source| source.host.clone()),
             origin_profile_url: account.source_page(),
             origin_since: account.archived.as_ref().and_then(|archived| archived.facts.published).map(DateView::of),
+            pinned,
             posts,
             older_url: older.map(|id| format!("/@{}?max_id={id}", account.handle)),
             newer_url: newer.map(|id| format!("/@{}?min_id={id}", account.handle)),

@@ -12,6 +12,7 @@ use crate::domain::follower::Follower;
 use crate::domain::ids::{ImportId, PostId};
 use crate::domain::news::News;
 use crate::domain::post::{NewPost, Post};
+use crate::domain::resurface::NEWS;
 use crate::federation::keys;
 use crate::store::announcements::OfBatch;
 use crate::store::ingest::Stored;
@@ -68,6 +69,27 @@ impl Announcer {
         }
         let note = render::note(post, account, Replies::Link, self.now);
         outgoing::update_note(account, note, &self.number()).map(|outgoing| self.prove(outgoing))
+    }
+
+    /// An old post is shown again, at a moment.
+    pub(super) fn announce_note(&self, account: &Account, post: &Post, at: DateTime<Utc>) -> Outgoing {
+        let told = outgoing::announce(render::shown_again(post, account, at));
+        self.prove(Outgoing { expires_at: Some(at + NEWS), ..told })
+    }
+
+    /// That is taken back.
+    pub(super) fn undo_announce(&self, account: &Account, post: &Post, at: DateTime<Utc>) -> Outgoing {
+        let told = outgoing::announce(render::shown_again(post, account, at));
+        self.prove(outgoing::undo(account, &told, &self.number()))
+    }
+
+    /// A post is pinned, or unpinned. A draft tells nothing, and after a move nothing new is told.
+    pub(super) fn pinned(&self, account: &Account, post: PostId, pinned: bool) -> Option<Outgoing> {
+        if account.state != AccountState::Live || account.moved_to.is_some() {
+            return None;
+        }
+        let make = if pinned { outgoing::add } else { outgoing::remove };
+        Some(self.prove(make(account, post, &self.number(), Recipients::Followers)))
     }
 
     /// A post is gone.

@@ -288,7 +288,7 @@ impl Store {
     /// Take everything of an account away but its row, which keeps the handle from being given again, and its keys as long
     /// as `told`, which its followers are told, is not sent ([`Store::forget_keys`]).
     pub async fn erase_account(&self, id: AccountId, told: Option<&Outgoing>, now: DateTime<Utc>) -> Result<(), Error> {
-        use super::schema::{activities, blocks, contexts, followers, imports, tokens};
+        use super::schema::{activities, blocks, contexts, followers, imports, resurfacing, tokens};
         let mut connection = self.connection().await?;
         connection
             .transaction(async |connection| {
@@ -307,6 +307,7 @@ impl Store {
                 diesel::delete(followers::table.filter(followers::account_id.eq(id.0))).execute(connection).await?;
                 diesel::delete(blocks::table.filter(blocks::account_id.eq(id.0))).execute(connection).await?;
                 diesel::delete(tokens::table.filter(tokens::account_id.eq(id.0))).execute(connection).await?;
+                diesel::delete(resurfacing::table.find(id.0)).execute(connection).await?;
                 let emptied = (
                     accounts::name.eq(""),
                     accounts::summary_html.eq(""),

@@ -148,7 +148,7 @@ pub(super) async fn posts_left(
     Ok(usize::try_from(POSTS_AN_HOUR - recent).unwrap_or(0))
 }
 
-async fn has_followers(connection: &mut AsyncPgConnection, account: AccountId) -> Result<bool, Error> {
+pub(super) async fn has_followers(connection: &mut AsyncPgConnection, account: AccountId) -> Result<bool, Error> {
     let accepted = followers::table
         .filter(followers::account_id.eq(account.0).and(followers::state.eq(FollowState::Accepted.as_str())));
     Ok(diesel::select(diesel::dsl::exists(accepted)).get_result(connection).await?)

@@ -288,6 +288,8 @@ pub(super) async fn empty(connection: &mut AsyncPgConnection, ids: &[i64], now: 
     diesel::delete(reactions::table.filter(reactions::post_id.eq_any(ids))).execute(connection).await?;
     diesel::delete(replies::table.filter(replies::post_id.eq_any(ids))).execute(connection).await?;
     diesel::delete(echoes::table.filter(echoes::post_id.eq_any(ids))).execute(connection).await?;
+    super::pins::forget(connection, ids).await?;
+    super::resurface::take_back(connection, ids, now).await?;
     let emptied = (
         posts::content_html.eq(""),
         posts::warning.eq(None::<String>),

@@ -445,6 +445,35 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    pins (post_id) {
+        post_id -> Int8,
+        account_id -> Int8,
+        position -> Int2,
+    }
+}
+
+diesel::table! {
+    resurfacing (account_id) {
+        account_id -> Int8,
+        mode -> Text,
+        times -> Array<Int2>,
+        time_zone -> Text,
+        allow_warned -> Bool,
+        set_at -> Timestamptz,
+        last_slot -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    resurfaced (account_id, slot_at) {
+        account_id -> Int8,
+        slot_at -> Timestamptz,
+        post_id -> Int8,
+        undone_at -> Nullable<Timestamptz>,
+    }
+}
+
 diesel::joinable!(accounts -> domains (domain_id));
 diesel::joinable!(imports -> accounts (account_id));
 diesel::joinable!(posts -> accounts (account_id));
@@ -479,5 +508,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     remote_actors,
     replies,
     reports,
+    resurfaced,
+    resurfacing,
     revision_media
 );

@@ -55,6 +55,7 @@ fn migrated(database: &TestDatabase) -> BTreeMap<String, String> {
             "int8" => "Int8",
             "text" => "Text",
             "_text" => "Array<Text>",
+            "_int2" => "Array<Int2>",
             "_int4" => "Array<Int4>",
             "jsonb" => "Jsonb",
             "bytea" => "Bytea",

@@ -7,6 +7,8 @@ mod keys;
 mod moved;
 mod moves;
 mod news;
+mod pins;
+mod resurfaced;
 mod tokens;
 
 use crate::support::{Bundle, Program, TestApp, TestDatabase};

@@ -1,0 +1,2 @@
+DROP TABLE resurfaced;
+DROP TABLE resurfacing;

@@ -2,6 +2,7 @@
 
 use crate::config::{self, Settings};
 use crate::delivery::{self, Queue};
+use crate::domain::news::News;
 use crate::domain::urls::DomainUrls;
 use crate::federation::client::{self, Client};
 use crate::federation::keys::Vault;
@@ -113,7 +114,7 @@ pub async fn open_unchecked(settings: &Settings) -> anyhow::Result<(App, Databas
     let (media, private) = (media(settings)?, private::Files::new(&data_dir.join("private")));
     let store = Store::connect(&database.url, settings.database.pool_size)?;
     let app = App::new(store, media, vault, private, Client::new(&outbound(settings))?);
-    Ok((app, database))
+    Ok((App { news: News::lasting(settings.federation.push_max_age), ..app }, database))
 }
 
 /// How other servers are asked.

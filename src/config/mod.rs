@@ -3,11 +3,13 @@
 //! Layers, the first that gives a key wins: command line, environment, `DATABASE_URL`, file, `config/default.toml`.
 //! Every value remembers where it came from, so that a wrong one is reported with its name, its place and what is allowed.
 
+mod age;
 mod import;
 mod settings;
 
 pub use settings::{Cache, Database, Federation, Log, Secrets, Server, Settings, Storage};
 
+use crate::domain::news::News;
 use crate::domain::urls::is_loopback;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
@@ -158,6 +160,7 @@ pub fn effective(settings: &Settings) -> Vec<(&'static str, String)> {
         ("federation.allow_addresses", blocks(&settings.federation.allow_addresses)),
         ("federation.allow_http", settings.federation.allow_http.join(",")),
         ("federation.authorized_fetch", if settings.federation.authorized_fetch { "on" } else { "off" }.to_owned()),
+        ("federation.push_max_age", age::shown(settings.federation.push_max_age)),
         ("log.format", if settings.log.json { "json" } else { "text" }.to_owned()),
         ("log.requests", if settings.log.all_requests { "all" } else { "failed" }.to_owned()),
     ];
@@ -380,6 +383,10 @@ fn settings(entries: &BTreeMap<String, Entry>) -> Result<Settings, Error> {
         value if value == second => Ok(true),
         value => Err(bad(key, &value, &format!("it takes {first} or {second}"))),
     };
+    let push_max_age = text("federation.push_max_age");
+    let push_max_age = age::read(&push_max_age, News::MOST).ok_or_else(|| {
+        bad("federation.push_max_age", &push_max_age, "it takes hours or minutes, as 6h or 90m, 24h at most, or 0")
+    })?;
     Ok(Settings {
         server: Server {
             bind,
@@ -399,6 +406,7 @@ fn settings(entries: &BTreeMap<String, Entry>) -> Result<Settings, Error> {
             allow_addresses: blocks("federation.allow_addresses")?,
             allow_http,
             authorized_fetch: one_of("federation.authorized_fetch", "off", "on")?,
+            push_max_age,
         },
         log: Log {
             json: one_of("log.format", "text", "json")?,

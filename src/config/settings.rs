@@ -2,6 +2,7 @@
 
 use super::masked_url;
 use crate::media::Limits;
+use chrono::TimeDelta;
 use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -96,6 +97,8 @@ pub struct Federation {
     pub allow_http: Vec<String>,
     /// Whether posts and collections are given to those alone who sign their requests.
     pub authorized_fetch: bool,
+    /// How long after its own date a post may be pushed to followers; zero: never.
+    pub push_max_age: TimeDelta,
 }
 
 /// `log.*`.

@@ -103,6 +103,7 @@ fn nothing_inside_is_asked_unless_it_is_listed() {
     let federation = |pairs: &[(&str, &str)]| load(&environment(pairs)).unwrap().federation;
     let plain = federation(&[]);
     assert_eq!((plain.allow_addresses.len(), plain.allow_http.len(), plain.authorized_fetch), (0, 0, false));
+    assert_eq!(plain.push_max_age, chrono::TimeDelta::hours(6));
     let lists = federation(&[
         ("EVERPOST_FEDERATION__ALLOW_ADDRESSES", "10.0.0.0/8, 127.0.0.1,fd00::/8"),
         ("EVERPOST_FEDERATION__ALLOW_HTTP", "LocalHost:8080, [::1]:80,peer.example:0"),

@@ -15,6 +15,7 @@ pub mod follower;
 pub mod ids;
 pub mod imports;
 pub mod moves;
+pub mod news;
 pub mod post;
 pub mod private;
 pub mod profile;

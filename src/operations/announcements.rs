@@ -6,12 +6,14 @@ use super::proofs::Prover;
 use super::{App, Error};
 use crate::activitystreams::outgoing;
 use crate::activitystreams::render::{self, PublicKeys, Replies};
-use crate::domain::account::Account;
+use crate::domain::account::{Account, AccountState};
 use crate::domain::delivery::{Outgoing, Recipients};
 use crate::domain::follower::Follower;
 use crate::domain::ids::{ImportId, PostId};
+use crate::domain::news::News;
 use crate::domain::post::{NewPost, Post};
 use crate::federation::keys;
+use crate::store::announcements::OfBatch;
 use crate::store::ingest::Stored;
 use crate::store::keys::{KeyOwner, KeyRow};
 use chrono::{DateTime, Utc};
@@ -48,6 +50,15 @@ impl Announcer {
     /// The account says something else of itself.
     pub(super) fn update_actor(&self, account: &Account) -> Outgoing {
         self.prove(outgoing::update_actor(account, &self.keys, &self.number()))
+    }
+
+    /// A post is new, and news. A draft tells nothing, and after a move nothing new is told.
+    pub(super) fn create_note(&self, account: &Account, post: &Post, news: News) -> Option<Outgoing> {
+        if account.state != AccountState::Live || account.moved_to.is_some() {
+            return None;
+        }
+        let until = news.until(post, self.now)?;
+        Some(self.prove(outgoing::create(render::create(post, account, self.now), until)))
     }
 
     /// A post's text was changed. After a move nothing new is told.
@@ -106,7 +117,8 @@ impl Announcer {
     }
 }
 
-/// Write a batch of an import, or see what a dry run would write, and tell followers of edits within bounds.
+/// Write a batch of an import, or see what a dry run would write, and tell followers of what is new and of edits, within
+/// bounds.
 pub(super) async fn ingest(
     app: &App,
     account: &Account,
@@ -115,8 +127,10 @@ pub(super) async fn ingest(
     now: DateTime<Utc>,
 ) -> Result<Stored, Error> {
     let announcer = Announcer::of(app, account, now).await?;
+    let created = |account: &Account, post: &Post| announcer.create_note(account, post, app.news);
     let edited = |account: &Account, post: &Post| announcer.update_note(account, post);
-    Ok(app.store.ingest(account.id, batch, import, Some(&edited), now).await?)
+    let told = OfBatch { created: &created, since: app.news.since(now), edited: &edited };
+    Ok(app.store.ingest(account.id, batch, import, Some(told), now).await?)
 }
 
 /// The public halves of keys in force and of earlier ones, as an actor shows them.

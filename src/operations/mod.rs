@@ -36,6 +36,7 @@ pub mod tokens;
 pub mod verify;
 
 use crate::domain::account::Account;
+use crate::domain::news::News;
 use crate::federation::actors::{self, Actors};
 use crate::federation::client::Client;
 use crate::federation::courier::{Courier, Sender};
@@ -62,6 +63,8 @@ pub struct App {
     pub actors: Actors,
     /// Where what happens is counted.
     pub metrics: Metrics,
+    /// How long a post is news, and sent to followers when it comes here.
+    pub news: News,
 }
 
 /// Why an operation did not happen.
@@ -138,7 +141,7 @@ impl App {
         let courier = Courier::new(client, metrics.clone());
         let senders = Senders::new(store.clone(), vault.clone());
         let actors = Actors::new(store.clone(), courier.clone(), senders);
-        App { store, media, vault, private, courier, actors, metrics }
+        App { store, media, vault, private, courier, actors, metrics, news: News::default() }
     }
 
     /// The server actor of the first domain, which signs what no account signs.

@@ -25,9 +25,20 @@ pub type OfPost<'a> = &'a (dyn Fn(&Account, &Post) -> Option<Outgoing> + Send + 
 /// What tells of a post, or points at it: for nobody any more once the post is withdrawn.
 const TELLING: [&str; 4] = ["Create", "Update", "Announce", "Add"];
 
-/// Edits of posts that an account announces within an hour at most: more at once is a repair of an archive and no edit, and
-/// would look like spam.
-pub const EDITS_AN_HOUR: i64 = 20;
+/// What followers are told of the posts of an import.
+#[derive(Clone, Copy)]
+pub struct OfBatch<'a> {
+    /// Of a post that came for the first time.
+    pub created: OfPost<'a>,
+    /// The date that such a post has to be younger than, so that it is looked at.
+    pub since: DateTime<Utc>,
+    /// Of a post whose text was changed.
+    pub edited: OfPost<'a>,
+}
+
+/// New and edited posts that an account announces within an hour at most: more at once is a repair of an archive and no edit,
+/// and would look like spam.
+pub const POSTS_AN_HOUR: i64 = 20;
 
 /// Enqueue what followers are told, on a connection inside the transaction which makes it true; its number. Nothing where
 /// nobody follows.
@@ -118,8 +129,8 @@ async fn drop_waiting(
     Ok(())
 }
 
-/// How many edits of posts may still be announced at this moment.
-pub(super) async fn edits_left(
+/// How many posts, new or edited, may still be announced at this moment.
+pub(super) async fn posts_left(
     connection: &mut AsyncPgConnection,
     account: AccountId,
     now: DateTime<Utc>,
@@ -128,13 +139,13 @@ pub(super) async fn edits_left(
         return Ok(0);
     }
     let recent: i64 = activities::table
-        .filter(activities::account_id.eq(account.0).and(activities::kind.eq("Update")))
+        .filter(activities::account_id.eq(account.0).and(activities::kind.eq_any(["Create", "Update"])))
         .filter(activities::object_uri.like("%/statuses/%"))
         .filter(activities::created_at.gt(now - Duration::hours(1)))
         .count()
         .get_result(connection)
         .await?;
-    Ok(usize::try_from(EDITS_AN_HOUR - recent).unwrap_or(0))
+    Ok(usize::try_from(POSTS_AN_HOUR - recent).unwrap_or(0))
 }
 
 async fn has_followers(connection: &mut AsyncPgConnection, account: AccountId) -> Result<bool, Error> {

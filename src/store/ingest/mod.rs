@@ -7,7 +7,7 @@ mod find;
 mod insert;
 mod write;
 
-use super::announcements::OfPost;
+use super::announcements::OfBatch;
 use super::listing::{KeptCounts, count_kept};
 use super::schema::{attachments, post_sources, posts};
 use super::{Error, Store};
@@ -98,13 +98,14 @@ impl Store {
     }
 
     /// Write a batch of an import in one transaction. The posts of a batch have different keys.
-    /// Without an import it is a dry run: it does the same and takes it back. Followers are told of edits, within bounds.
+    /// Without an import it is a dry run: it does the same and takes it back. Followers are told of what is new and of edits,
+    /// within bounds.
     pub async fn ingest(
         &self,
         account: AccountId,
         batch: &[NewPost],
         import: Option<ImportId>,
-        edited: Option<OfPost<'_>>,
+        told: Option<OfBatch<'_>>,
         now: DateTime<Utc>,
     ) -> Result<Stored, Error> {
         let mut tries = 0;
@@ -115,7 +116,7 @@ impl Store {
             let outcome = connection
                 .transaction(async |connection| {
                     if import.is_some() {
-                        stored = Some(write::boxed(connection, account, batch, import, edited, now).await?);
+                        stored = Some(write::boxed(connection, account, batch, import, told, now).await?);
                         return Ok(());
                     }
                     let before = count_kept(connection, account).await?;

@@ -9,7 +9,7 @@ use crate::domain::post::{Kept, NewPost};
 use crate::domain::settings::Settings;
 use crate::domain::snowflake;
 use crate::domain::source::SourceKey;
-use crate::store::announcements::{self, OfPost};
+use crate::store::announcements::{self, OfBatch, OfPost};
 use crate::store::imports::revisions;
 use crate::store::listing::is_listed;
 use crate::store::schema::{attachments, contexts, post_sources, posts};
@@ -29,10 +29,10 @@ pub(super) fn boxed<'a>(
     account: AccountId,
     batch: &'a [NewPost],
     import: Option<ImportId>,
-    edited: Option<OfPost<'a>>,
+    told: Option<OfBatch<'a>>,
     now: DateTime<Utc>,
 ) -> BoxFuture<'a, Result<Stored, Error>> {
-    write(connection, account, batch, import, edited, now).boxed()
+    write(connection, account, batch, import, told, now).boxed()
 }
 
 async fn write(
@@ -40,7 +40,7 @@ async fn write(
     account: AccountId,
     batch: &[NewPost],
     import: Option<ImportId>,
-    told: Option<OfPost<'_>>,
+    told: Option<OfBatch<'_>>,
     now: DateTime<Utc>,
 ) -> Result<Stored, Error> {
     accounts::lock_writing(connection, account).await?;
@@ -108,7 +108,10 @@ async fn write(
     }
     adopt_orphans(connection, account, &created, &settings, now).await?;
     if let Some(told) = told {
-        announce_edits(connection, account, &edits, told, now).await?;
+        let young = created.iter().filter(|(new, ..)| new.published > told.since);
+        let young: Vec<PostId> = young.map(|(_, id, _)| *id).collect();
+        announce_posts(connection, account, &young, told.created, now).await?;
+        announce_posts(connection, account, &edits, told.edited, now).await?;
     }
     if stored.kept.iter().any(|kept| matches!(kept, Kept::Created(_) | Kept::Updated(_))) {
         accounts::touch(connection, account, now).await?;
@@ -117,27 +120,34 @@ async fn write(
     Ok(stored)
 }
 
-/// Tell followers of posts whose text was changed, as many as may be told at once. The others have their new text all the
-/// same, for who fetches them again.
-async fn announce_edits(
+/// Tell followers of posts, as many as may be told at once: the newest, in the order of their dates. The others are here, or
+/// have their new text, all the same, for who fetches them.
+async fn announce_posts(
     connection: &mut AsyncPgConnection,
     account: AccountId,
-    edits: &[PostId],
+    ids: &[PostId],
     told: OfPost<'_>,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    if edits.is_empty() {
-        return Ok(());
-    }
-    let left = announcements::edits_left(connection, account, now).await?;
-    let ids: Vec<i64> = edits.iter().take(left).map(|id| id.0).collect();
     if ids.is_empty() {
         return Ok(());
     }
+    let left = announcements::posts_left(connection, account, now).await?;
+    if left == 0 {
+        return Ok(());
+    }
     let account = accounts::get(connection, account).await?;
-    for post in post_rows::list_shown(connection, &ids).await? {
-        if let Some(told) = told(&account, &post) {
-            announcements::announce(connection, account.id, &told, now).await?;
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    let mut posts = post_rows::list_shown(connection, &ids).await?;
+    posts.sort_by_key(|post| (post.published, post.id));
+    let newest = posts.iter().rev().filter_map(|post| Some((post.id.0, told(&account, post)?)));
+    let mut newest: Vec<_> = newest.take(left).collect();
+    newest.reverse();
+    for (id, told) in newest {
+        if announcements::announce(connection, account.id, &told, now).await?.is_some() {
+            // Other servers have it from now on, and keep the date that it has.
+            let unseen = posts::table.filter(posts::id.eq(id).and(posts::exposed_at.is_null()));
+            diesel::update(unseen).set(posts::exposed_at.eq(now)).execute(connection).await?;
         }
     }
     Ok(())

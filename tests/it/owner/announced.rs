@@ -8,7 +8,7 @@ use everpost::domain::ids::PostId;
 use everpost::federation::proof;
 use everpost::federation::signature::PublicKey;
 use everpost::operations::{accounts, posts};
-use everpost::store::announcements::EDITS_AN_HOUR;
+use everpost::store::announcements::POSTS_AN_HOUR;
 use serde_json::{Value, json};
 
 /// Whether its proof was made with the account's key as its actor shows it.
@@ -127,11 +127,11 @@ async fn an_import_that_changes_many_posts_tells_of_a_few_and_changes_all() {
     follow(&app.app.store, &app.account("ann").await, "bo", "far.example", Accepted).await;
     write(archive.path(), "After");
     app.import(archive.path()).await;
-    assert_eq!(waiting(&app.database).len(), usize::try_from(EDITS_AN_HOUR).unwrap());
+    assert_eq!(waiting(&app.database).len(), usize::try_from(POSTS_AN_HOUR).unwrap());
     write(archive.path(), "At last");
     app.import(archive.path()).await;
     let told = app.database.number("SELECT count(*) FROM activities");
-    assert_eq!(told, EDITS_AN_HOUR, "another import within the hour tells of nothing more");
+    assert_eq!(told, POSTS_AN_HOUR, "another import within the hour tells of nothing more");
     assert_eq!(app.database.number("SELECT count(*) FROM posts WHERE content_html LIKE '%At last%'"), 30);
 }
 

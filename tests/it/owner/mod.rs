@@ -6,6 +6,7 @@ mod followers;
 mod keys;
 mod moved;
 mod moves;
+mod news;
 mod tokens;
 
 use crate::support::{Bundle, Program, TestApp, TestDatabase};

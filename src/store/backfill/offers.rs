@@ -16,7 +16,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 const ADD: &str = "(SELECT a.id FROM activities AS a JOIN offers AS o ON o.add_uri = a.uri WHERE o.id = $1)";
 
 /// Whether the owner has pinned a post, `p`.
-const PINNED: &str = "false";
+const PINNED: &str = "EXISTS (SELECT 1 FROM pins WHERE pins.post_id = p.id)";
 
 /// The post that a host, $1, is offered next: of the account that has waited longest the newest of its newest top-level posts
 /// that was not offered there; one that failed is offered again. $2 are the host and the domains above it, $3 how often, and

@@ -103,6 +103,19 @@ impl Yard {
         ));
     }
 
+    /// Let the owner pin a post, or unpin it.
+    pub fn pin(&self, n: i64, pinned: bool) {
+        let change = match pinned {
+            true => format!(
+                "INSERT INTO pins (post_id, account_id, position) VALUES ({}, {}, 1)",
+                id(n),
+                self.office.account.id
+            ),
+            false => format!("DELETE FROM pins WHERE post_id = {}", id(n)),
+        };
+        self.office.database.execute(&change);
+    }
+
     /// Note that a server came for a post.
     pub async fn fetch(&self, name: &str, post: i64) {
         let (host, now) = (self.host(name), Utc::now());

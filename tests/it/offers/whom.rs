@@ -63,6 +63,27 @@ async fn a_post_that_the_server_has_fetched_before_is_not_offered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_owner_has_pinned_is_neither_offered_nor_taken_out_of_the_pins() {
+    let mut yard = Yard::open(3, 3).await;
+    yard.pin(2, true);
+    yard.after(1).await;
+    assert_eq!(yard.taken("a.example"), ["Add 1"]);
+    yard.pin(1, true);
+    yard.fetch("a.example", id(1)).await;
+    yard.pass(3).await;
+    assert_eq!(
+        (yard.taken("a.example").len(), yard.offer(1)),
+        (1, "done fetched".to_owned()),
+        "the pin is the owner's now"
+    );
+    yard.pass(30).await;
+    assert_eq!(yard.taken("a.example"), ["Add 1", "Add 0", "Remove 0"]);
+    yard.pin(2, false);
+    yard.pass(3).await;
+    assert_eq!(yard.taken("a.example").last().unwrap(), "Add 2", "once it is pinned no more it is one of the others");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_loses_its_last_follower_is_offered_nothing_more() {
     let mut yard = Yard::open(4, 4).await;
     yard.after(1).await;

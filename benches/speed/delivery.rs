@@ -124,7 +124,7 @@ fn update(note: &Value, round: usize) -> Outgoing {
         "@context": note["@context"], "id": uri, "type": "Update", "actor": note["attributedTo"],
         "published": note["published"], "to": note["to"], "cc": note["cc"], "object": note,
     });
-    Outgoing { uri, kind: "Update", object, body: body.to_string(), to: Recipients::Followers }
+    Outgoing { uri, kind: "Update", object, body: body.to_string(), to: Recipients::Followers, expires_at: None }
 }
 
 fn said(updates: &[Outgoing]) -> Vec<Said> {

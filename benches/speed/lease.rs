@@ -128,7 +128,7 @@ impl Queue {
             let (uri, object) = (format!("http://localhost/b/{number}"), format!("http://localhost/p/{number}"));
             let body = format!(r#"{{"id": "{uri}", "filler": "{}"}}"#, "x".repeat(1000));
             let to = Recipients::Inboxes(inboxes.clone());
-            let outgoing = Outgoing { uri, kind: "Announce", object, body, to };
+            let outgoing = Outgoing { uri, kind: "Announce", object, body, to, expires_at: None };
             assert!(self.store.enqueue(self.account, &outgoing, Utc::now()).await.unwrap());
         }
         took

@@ -386,8 +386,9 @@ pub(super) async fn below(
     Ok(BelowPost { direct, further })
 }
 
-/// `…/statuses/ID/replies`: direct replies first, then everything below them. In pages that are asked for by
-/// themselves our own Notes stand whole, the first of them at least: who reads a thread need not ask for each.
+/// `…/statuses/ID/replies`: direct replies first, then everything below them.
+///
+/// In pages that are asked for by themselves our own Notes stand whole, the first of them at least: who reads a thread need not ask for each.
 pub async fn replies(
     data: Data,
     here: Here,

@@ -1,5 +1,7 @@
-//! Old posts for the profiles on the servers of followers: offered one by one to those that fetch them at their own date and
-//! out of every feed, and taken out of the pins again (decision 0026). Never a Create.
+//! Old posts for the profiles on the servers of followers (decision 0026).
+//!
+//! Offered one by one to those that fetch them at their own date and out of every feed, and taken out of the pins again.
+//! Never a Create.
 //!
 //! Any number of processes may do this, and any may be killed: what stands in the database says what is next. Start with
 //! [`run`].

@@ -395,14 +395,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    pins (post_id) {
-        post_id -> Int8,
-        account_id -> Int8,
-        position -> Int2,
-    }
-}
-
-diesel::table! {
     servers (host) {
         host -> Text,
         software -> Nullable<Text>,

@@ -55,8 +55,10 @@ pub fn update_actor(account: &Account, keys: &PublicKeys, id: &str) -> Outgoing 
     outgoing("Update", &account.urls().actor(), &body, Recipients::Followers)
 }
 
-/// Tells followers of a post that is new; nobody who has not been told by `expires_at`, for servers take whatever is pushed
-/// for new and show it on top of everything. It is the Create of the outbox, under the same id.
+/// Tells followers of a post that is new. It is the Create of the outbox, under the same id.
+///
+/// Nobody is told who has not been by `expires_at`, for servers take whatever is pushed for new and show it on top of
+/// everything.
 pub fn create(mut create: Create, expires_at: DateTime<Utc>) -> Outgoing {
     create.context_terms = Some(context::note());
     let made = outgoing("Create", &create.object.id, &json!(create), Recipients::Followers);

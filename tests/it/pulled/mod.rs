@@ -3,6 +3,7 @@
 
 mod backfilled;
 mod followed;
+mod resurfaced;
 mod sent;
 
 pub use sent::enqueue;

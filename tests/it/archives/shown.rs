@@ -3,6 +3,9 @@
 use super::{create, note, outbox};
 use crate::support::packing::put;
 use crate::support::{TestApp, fixture};
+use everpost::domain::ids::PostId;
+use everpost::domain::pins::Change;
+use everpost::operations::pins;
 use serde_json::{Value, json};
 
 const FIRST: i64 = 112_215_823_989_566_555;
@@ -249,6 +252,21 @@ async fn a_poll_is_a_closed_question_with_its_votes() {
     let page = app.page(&format!("/@ann/{FIRST}")).await.body;
     assert!(page.contains("3 (75 %)") && page.contains("Poll, closed 7 April 2024, 00:39 UTC, 4 voters"), "{page}");
     assert!(page.contains("&#60;b&#62;Coffee") && !page.contains("<b>Coffee"), "{page}");
+}
+
+#[tokio::test]
+async fn a_poll_that_is_pinned_is_named_and_not_embedded_among_the_pins() {
+    let poll = json!({
+        "type": "Question", "oneOf": [{ "type": "Note", "name": "Tea" }], "endTime": "2024-04-07T00:39:47Z",
+    });
+    let app = app_with(&[public(FIRST, poll), public(SECOND, json!({}))]).await;
+    for post in [FIRST, SECOND] {
+        let pin = Change::Add(PostId(post));
+        pins::change(&app.app, &app.account("ann").await, &pin, chrono::Utc::now()).await.unwrap();
+    }
+    let featured = app.object("/users/ann/collections/featured").await;
+    assert_eq!(featured["orderedItems"][0], app.object(&path(FIRST)).await["id"]);
+    assert_eq!(featured["orderedItems"][1]["type"], "Note");
 }
 
 #[tokio::test]

@@ -123,9 +123,18 @@ impl Queue {
                     }
                     Ok(())
                 };
-                // Nothing that a turn does is lost when it is broken off in the middle.
-                let turn = tokio::select! { turn = turn => turn, () = &mut stop => return };
-                trouble.note(turn);
+                tokio::pin!(turn);
+                let done = tokio::select! {
+                    done = &mut turn => done,
+                    () = &mut stop => {
+                        // Broken off it would leave a transaction open, which the last words then wait for.
+                        if timeout(LAST_WORDS, &mut turn).await.is_err() {
+                            tracing::debug!("the database did not answer to the end of a turn");
+                        }
+                        return;
+                    }
+                };
+                trouble.note(done);
             }
             tokio::select! {
                 () = &mut stop => return,

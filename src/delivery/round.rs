@@ -76,7 +76,10 @@ impl<'a> Round<'a> {
         let look = self.queue.store.lease(self.worker, &lanes, now, now + LEASE).await?;
         let found = !look.leased.is_empty();
         self.pending = look.leased;
-        self.begin().await?;
+        if self.begin().await? {
+            // What is not sent at all makes room at once, and its hosts may have more.
+            return Ok(Instant::now());
+        }
         // What there is no room for here may find some elsewhere.
         let full = self.begun.len() >= self.queue.options.slots;
         if full && self.called.is_none_or(|called| called.elapsed() > CALL) {
@@ -111,10 +114,10 @@ impl<'a> Round<'a> {
         Lanes { free: lanes, total: free, each: self.queue.options.per_host }
     }
 
-    /// Begin to send what is leased.
-    async fn begin(&mut self) -> Result<(), Error> {
+    /// Begin to send what is leased; whether something of it is settled without being sent.
+    async fn begin(&mut self) -> Result<bool, Error> {
         if self.pending.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let mut speakers: HashMap<(AccountId, Option<String>), Option<Speaker>> = HashMap::new();
         for leased in &self.pending {
@@ -131,8 +134,7 @@ impl<'a> Round<'a> {
                 Err(verdict) => self.ended.push((leased, verdict)),
             }
         }
-        self.settle().await?;
-        Ok(())
+        self.settle().await
     }
 
     /// An account with the key of that id, or with the one in force.
@@ -263,8 +265,15 @@ impl<'a> Round<'a> {
             if timeout_at(until, self.some_ended()).await.is_err() {
                 break;
             }
+            // At once: whoever is killed before the end has less to say twice. What cannot be written down waits.
+            let _ = timeout_at(until, self.settle()).await;
         }
-        self.sending.shutdown().await;
+        self.sending.abort_all();
+        while let Some(ended) = self.sending.join_next_with_id().await {
+            if ended.is_ok() {
+                self.note(ended);
+            }
+        }
     }
 
     /// Write down what ended, and let go of the rest.

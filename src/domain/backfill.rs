@@ -165,6 +165,8 @@ impl Offer {
                 Way::Waiting => Step::Wait,
                 Way::Failing { why, .. } => Step::Hold(why.clone()),
                 Way::Delivered { .. } | Way::Unknown => Step::Done(self.outcome()),
+                // We ended it ourselves: the account is gone, or the host is blocked.
+                Way::Ended { blame: false, .. } => Step::Done(self.outcome()),
                 Way::Ended { why, .. } => Step::GiveUp(why.clone()),
             },
         }
@@ -398,6 +400,7 @@ mod tests {
             (failing(Some(429)), false, Step::Hold("why".to_owned())),
             (failing(None), true, Step::Hold("why".to_owned())),
             (ended(false, true), false, Step::GiveUp("why".to_owned())),
+            (ended(false, false), false, Step::Done(OfferOutcome::Unfetched)),
         ] {
             assert_eq!(removing(way.clone(), seen).next(at(0)), step, "{way:?}");
         }

@@ -22,7 +22,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// Requests that wait to be judged. What comes beyond is not counted.
@@ -35,8 +35,10 @@ const LONGEST: usize = 16 << 10;
 const WRITTEN: Duration = Duration::from_millis(500);
 /// Posts and hosts that are counted until then. What comes beyond is not counted while the database is away.
 const MOST_COUNTED: usize = 10_000;
-/// How long it is believed whether a host is counted: somebody there may begin to follow.
+/// How long it is believed that a host is counted.
 const BELIEVED: Duration = Duration::from_secs(10);
+/// How long it is believed that it is not: somebody there may begin to follow, and the first post is offered within seconds.
+const DOUBTED: Duration = Duration::from_millis(500);
 /// Hosts and domains that are kept in mind.
 const KEPT: u64 = 1000;
 
@@ -190,8 +192,8 @@ async fn write(app: &App, counted: &mut HashMap<(i64, String), Fetch>) {
 struct Judge {
     app: App,
     limits: Arc<Limits>,
-    /// Whether a host is counted.
-    hosts: moka::sync::Cache<String, bool>,
+    /// Whether a host is counted, and since when that is known.
+    hosts: moka::sync::Cache<String, (bool, Instant)>,
     /// Our domains.
     domains: moka::sync::Cache<String, Option<Domain>>,
 }
@@ -250,11 +252,13 @@ impl Judge {
     }
 
     async fn is_counted(&self, host: &str) -> Result<bool, Error> {
-        if let Some(known) = self.hosts.get(host) {
-            return Ok(known);
+        if let Some((counted, since)) = self.hosts.get(host)
+            && (counted || since.elapsed() < DOUBTED)
+        {
+            return Ok(counted);
         }
         let counted = self.app.store.is_counted(host).await?;
-        self.hosts.insert(host.to_owned(), counted);
+        self.hosts.insert(host.to_owned(), (counted, Instant::now()));
         Ok(counted)
     }
 

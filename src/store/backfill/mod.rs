@@ -4,12 +4,13 @@
 //! host, and one that is killed leaves nothing half done. `offers.rs` moves offers on, `fetches.rs` counts who came for what,
 //! `progress.rs` is what the owner sees. Must never know when something is due: that is the domain's.
 
+mod candidates;
 mod fetches;
 mod offers;
 mod progress;
 
+pub use candidates::Candidate;
 pub use fetches::Fetch;
-pub use offers::Candidate;
 
 use super::{Error, Store};
 use crate::domain::backfill::Server;

@@ -1,84 +1,19 @@
-//! Offers: the next one to be made, those that are not done with, and each step that one of them can take.
+//! Offers: those that are made and not done with, and each step that one of them can take.
 
-use super::super::{Error, Store, changes, deliveries as queue};
-use super::{OFFERING, SERVER, ServerRow};
-use crate::domain::backfill::{FRESH, MOST_OPEN, MOST_TRIES, Offer, OfferOutcome, OfferState, PAUSE, Server, Way};
-use crate::domain::block::domains_above;
+use super::super::{Error, Store, accounts, changes, deliveries as queue};
+use super::candidates::{Candidate, PINNED, candidate};
+use super::{SERVER, ServerRow};
+use crate::domain::backfill::{MOST_OPEN, Offer, OfferOutcome, OfferState, PAUSE, Server, Way};
 use crate::domain::delivery::Outgoing;
 use crate::domain::ids::{AccountId, PostId};
 use crate::domain::remote::host_of;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, SmallInt, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Integer, Nullable, SmallInt, Text, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
 /// The activity that is the Add of an offer, $1.
 const ADD: &str = "(SELECT a.id FROM activities AS a JOIN offers AS o ON o.add_uri = a.uri WHERE o.id = $1)";
-
-/// Whether the owner has pinned a post, `p`.
-const PINNED: &str = "EXISTS (SELECT 1 FROM pins WHERE pins.post_id = p.id)";
-
-/// The post that a host, $1, is offered next: of the account that has waited longest the newest of its newest top-level posts
-/// that was not offered there; one that failed is offered again. $2 are the host and the domains above it, $3 how often, and
-/// $4 the moment before which a post has to stand.
-fn next_post() -> String {
-    format!(
-        "SELECT c.id AS account_id, p.id AS post_id, c.inbox, \
-             EXISTS (SELECT 1 FROM fetches WHERE fetches.post_id = p.id AND fetches.host = $1) \
-                 OR EXISTS (SELECT 1 FROM activities AS told JOIN deliveries AS d ON d.activity_id = told.id \
-                     WHERE told.account_id = c.id AND told.object_uri = c.notes || p.id AND told.kind = 'Create' \
-                       AND d.inbox = c.inbox AND d.state IN ('waiting', 'delivered')) AS known \
-         FROM (SELECT a.id, (a.settings ->> 'backfill.posts')::integer AS most, \
-                   d.base_url || '/users/' || a.handle || '/statuses/' AS notes, \
-                   (SELECT coalesce(r.shared_inbox, r.inbox) FROM followers AS f JOIN remote_actors AS r ON r.id = f.actor_id \
-                       WHERE f.account_id = a.id AND f.state = 'accepted' AND r.host = $1 \
-                         AND NOT EXISTS (SELECT 1 FROM parked_inboxes AS parked \
-                             WHERE parked.inbox = coalesce(r.shared_inbox, r.inbox)) \
-                       ORDER BY r.shared_inbox IS NULL, f.id LIMIT 1) AS inbox, \
-                   (SELECT max(o.offered_at) FROM offers AS o WHERE o.account_id = a.id AND o.host = $1) AS last \
-               FROM accounts AS a JOIN domains AS d ON d.id = a.domain_id \
-               WHERE {OFFERING} \
-                 AND NOT EXISTS (SELECT 1 FROM backfill_stops AS s WHERE s.account_id = a.id AND s.host = $1) \
-                 AND NOT EXISTS (SELECT 1 FROM blocks AS b WHERE b.kind = 'domain' AND b.target = ANY($2) \
-                     AND (b.account_id IS NULL OR b.account_id = a.id))) AS c \
-         CROSS JOIN LATERAL (\
-             SELECT posts.id, posts.published_at FROM posts \
-             WHERE posts.account_id = c.id AND {TOP} ORDER BY posts.published_at DESC, posts.id DESC LIMIT c.most) AS p \
-         WHERE c.inbox IS NOT NULL AND p.published_at < $4 AND NOT {PINNED} \
-           AND NOT EXISTS (SELECT 1 FROM offers AS o WHERE o.host = $1 AND o.post_id = p.id \
-               AND (o.state <> 'done' OR o.outcome <> 'failed' OR o.tries >= $3)) \
-         ORDER BY c.last NULLS FIRST, c.id, p.published_at DESC, p.id DESC LIMIT 1"
-    )
-}
-
-/// Posts that an account shows and that begin a conversation.
-pub(super) const TOP: &str = "posts.withdrawn_at IS NULL AND posts.listed AND posts.boost_of IS NULL \
-    AND posts.reply_to_id IS NULL AND posts.reply_to_key IS NULL AND NOT posts.to_others";
-
-/// A post that a host may be offered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Candidate {
-    /// Whose it is.
-    pub account: AccountId,
-    /// The post.
-    pub post: PostId,
-    /// The inbox: one that the host's followers share, else a follower's own.
-    pub inbox: String,
-    /// Whether the host has the post already, as far as can be known.
-    pub known: bool,
-}
-
-#[derive(QueryableByName)]
-struct CandidateRow {
-    #[diesel(sql_type = BigInt)]
-    account_id: i64,
-    #[diesel(sql_type = BigInt)]
-    post_id: i64,
-    #[diesel(sql_type = Text)]
-    inbox: String,
-    #[diesel(sql_type = Bool)]
-    known: bool,
-}
 
 #[derive(QueryableByName)]
 struct OfferRow {
@@ -123,27 +58,6 @@ struct Answer {
 }
 
 impl Store {
-    /// The post that a host may be offered next, as far as posts, followers and blocks go.
-    pub async fn find_candidate(&self, host: &str, now: DateTime<Utc>) -> Result<Option<Candidate>, Error> {
-        candidate(&mut *self.connection().await?, host, now).await
-    }
-
-    /// Note that a host had a post before, so that it is not offered.
-    pub async fn pass_over(&self, host: &str, candidate: &Candidate, now: DateTime<Utc>) -> Result<(), Error> {
-        diesel::sql_query(
-            "INSERT INTO offers (account_id, host, post_id, inbox, state, outcome, tries, offered_at) \
-             VALUES ($1, $2, $3, '', 'done', 'known', 0, $4) ON CONFLICT (host, post_id) DO UPDATE SET outcome = 'known' \
-             WHERE offers.state = 'done'",
-        )
-        .bind::<BigInt, _>(candidate.account.0)
-        .bind::<Text, _>(host)
-        .bind::<BigInt, _>(candidate.post.0)
-        .bind::<Timestamptz, _>(now)
-        .execute(&mut self.connection().await?)
-        .await?;
-        Ok(())
-    }
-
     /// Offer a post to a host: enqueue this Add, if it still is the one to be offered next and the server may be
     /// offered something; whether it was. From then on the post counts as seen, for its address is told. `exposes`: whether that
     /// address is for ever.
@@ -249,7 +163,12 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<bool, Error> {
         let mut connection = self.connection().await?;
-        connection.transaction(async |connection| take_away(connection, offer, outcome, remove, now).await).await
+        connection
+            .transaction(async |connection| {
+                accounts::lock_writing(connection, offer.account).await?;
+                take_away(connection, offer, outcome, remove, now).await
+            })
+            .await
     }
 
     /// An offer is done with; whether it was not before.
@@ -277,7 +196,8 @@ impl Store {
     }
 
     /// The Add of an offer failed: what waits of it is dropped, this Remove is enqueued where it may have arrived, and the host
-    /// is offered nothing for a while. `false`: it is just being sent again, or another process was faster.
+    /// is offered nothing for a while. `false`: it is just being sent again, or has arrived meanwhile, or another process was
+    /// faster.
     pub async fn fail_offer(
         &self,
         host: &str,
@@ -289,9 +209,11 @@ impl Store {
         let mut connection = self.connection().await?;
         connection
             .transaction(async |connection| {
+                accounts::lock_writing(connection, offer.account).await?;
                 drop_add(connection, offer, now).await?;
                 let under_way = format!(
-                    "SELECT EXISTS (SELECT 1 FROM deliveries WHERE activity_id = {ADD} AND state = 'waiting') AS yes"
+                    "SELECT EXISTS (SELECT 1 FROM deliveries WHERE activity_id = {ADD} \
+                         AND state IN ('waiting', 'delivered')) AS yes"
                 );
                 let under_way: Answer =
                     diesel::sql_query(under_way).bind::<BigInt, _>(offer.id).get_result(connection).await?;
@@ -337,27 +259,6 @@ async fn flows(connection: &mut AsyncPgConnection, host: &str, inbox: &str, now:
     Ok(flows.yes)
 }
 
-async fn candidate(
-    connection: &mut AsyncPgConnection,
-    host: &str,
-    now: DateTime<Utc>,
-) -> Result<Option<Candidate>, Error> {
-    let row: Option<CandidateRow> = diesel::sql_query(next_post())
-        .bind::<Text, _>(host)
-        .bind::<Array<Text>, _>(domains_above(host))
-        .bind::<Integer, _>(i32::try_from(MOST_TRIES).unwrap_or(i32::MAX))
-        .bind::<Timestamptz, _>(now - FRESH)
-        .get_result(connection)
-        .await
-        .optional()?;
-    Ok(row.map(|row| Candidate {
-        account: AccountId(row.account_id),
-        post: PostId(row.post_id),
-        inbox: row.inbox,
-        known: row.known,
-    }))
-}
-
 /// Drop the delivery of an Add, if it waits and nobody is sending it.
 async fn drop_add(connection: &mut AsyncPgConnection, offer: &Offer, now: DateTime<Utc>) -> Result<(), Error> {
     diesel::sql_query(format!(
@@ -372,7 +273,8 @@ async fn drop_add(connection: &mut AsyncPgConnection, offer: &Offer, now: DateTi
     Ok(())
 }
 
-/// Have a Remove follow an Add, on a connection that is inside a transaction; whether none does yet.
+/// Have a Remove follow an Add, on a connection that is inside a transaction and holds the account's pins; whether none does
+/// yet. Of what the owner has pinned meanwhile nothing is taken away.
 async fn take_away(
     connection: &mut AsyncPgConnection,
     offer: &Offer,
@@ -381,7 +283,7 @@ async fn take_away(
     now: DateTime<Utc>,
 ) -> Result<bool, Error> {
     let removing = "UPDATE offers SET state = 'removing', outcome = $2, remove_uri = $3, removed_at = $4 \
-        WHERE id = $1 AND state = 'offered'";
+        WHERE id = $1 AND state = 'offered' AND NOT EXISTS (SELECT 1 FROM pins WHERE pins.post_id = offers.post_id)";
     let removing = diesel::sql_query(removing)
         .bind::<BigInt, _>(offer.id)
         .bind::<Text, _>(outcome.as_str())
@@ -437,12 +339,16 @@ fn offer(row: OfferRow) -> Result<Offer, Error> {
     let way = match row.delivery.as_deref() {
         None => Way::Unknown,
         Some("waiting") if row.leased == Some(true) || row.answer.is_none() => Way::Waiting,
-        Some("waiting") => Way::Failing { status: row.status.and_then(|status| u16::try_from(status).ok()), why },
+        // Of several attempts only the last one's answer is known, and one before it may have arrived.
+        Some("waiting") => {
+            let status = row.status.filter(|_| attempts <= 1);
+            Way::Failing { status: status.and_then(|status| u16::try_from(status).ok()), why }
+        }
         Some("delivered") => row.settled_at.map_or(Way::Unknown, |at| Way::Delivered { at }),
         // What expires was leased once more to find that out.
         Some("expired") => Way::Ended { perhaps: attempts > 1, blame: attempts > 1, why },
         Some("dropped") => Way::Ended { perhaps: attempts > 0, blame: false, why },
-        Some(_) => Way::Ended { perhaps: false, blame: true, why },
+        Some(_) => Way::Ended { perhaps: attempts > 1, blame: true, why },
     };
     Ok(Offer {
         id: row.id,
@@ -457,4 +363,38 @@ fn offer(row: OfferRow) -> Result<Offer, Error> {
         stands: row.stands,
         pinned: row.pinned,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_attempts_one_before_the_last_may_have_arrived() {
+        let way = |state: &str, attempts: i32, status: i16| {
+            let row = OfferRow {
+                id: 1,
+                account_id: 1,
+                post_id: 1,
+                inbox: "https://far.example/inbox".to_owned(),
+                state: "offered".to_owned(),
+                outcome: None,
+                fetched_at: None,
+                seen: false,
+                stands: true,
+                pinned: false,
+                delivery: Some(state.to_owned()),
+                leased: Some(false),
+                attempts: Some(attempts),
+                status: Some(status),
+                answer: Some(String::new()),
+                settled_at: None,
+            };
+            offer(row).unwrap().way
+        };
+        assert!(matches!(way("waiting", 1, 429), Way::Failing { status: Some(429), .. }));
+        assert!(matches!(way("waiting", 2, 429), Way::Failing { status: None, .. }));
+        assert!(matches!(way("refused", 1, 403), Way::Ended { perhaps: false, blame: true, .. }));
+        assert!(matches!(way("refused", 2, 403), Way::Ended { perhaps: true, blame: true, .. }));
+    }
 }

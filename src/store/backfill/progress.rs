@@ -1,7 +1,7 @@
 //! How far offering has come, for the owner to see.
 
 use super::super::{Error, Store};
-use super::offers::TOP;
+use super::candidates::TOP;
 use super::{OFFERING, SERVER, ServerRow};
 use crate::domain::backfill::Progress;
 use crate::domain::ids::AccountId;

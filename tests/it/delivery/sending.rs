@@ -86,6 +86,23 @@ async fn two_workers_share_the_queue_and_send_nothing_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_has_expired_holds_nothing_up_however_much_it_is() {
+    let office = Office::open().await;
+    let to = || Recipients::Inboxes(vec![office.inbox("a.example")]);
+    for n in 0..100 {
+        let expired = office.activity("Create", &n.to_string(), &format!("objects/{n}"), to());
+        let expired = Outgoing { expires_at: Some(office.now()), ..expired };
+        assert!(office.app.store.enqueue(office.account.id, &expired, office.now()).await.unwrap());
+    }
+    office.enqueue("fresh", &[office.inbox("a.example")]).await;
+    let worker = office.worker();
+    until("what is fresh", || office.count("delivered") == 1).await;
+    until("an end of everything", || office.count("expired") == 100).await;
+    worker.stop().await;
+    assert_eq!(office.sink.got().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_create_that_is_older_than_its_time_when_it_could_be_sent_expires_and_what_comes_after_it_is_sent() {
     let office = Office::open().await;
     office.sink.say("a.example", Reply::status(503));

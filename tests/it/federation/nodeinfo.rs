@@ -47,9 +47,14 @@ async fn a_server_says_at_its_own_address_what_it_runs() {
 #[tokio::test]
 async fn nobody_says_for_another_host_what_runs_there() {
     let other = peer("/nodeinfo/2.0", json!({ "software": { "name": "mastodon", "version": "4.6.5" } }));
-    for href in [other.url("/nodeinfo/2.0"), "/away".to_owned(), "not a url".to_owned()] {
+    let for_a_terminal = "/\u{1b}]0;x\u{7}\u{1b}[2J".to_owned();
+    let long = format!("/{}", "x".repeat(5000));
+    for href in [other.url("/nodeinfo/2.0"), "/away".to_owned(), "not a url".to_owned(), for_a_terminal, long] {
         let peer = peer(&href, json!({}));
-        assert!(matches!(ask(&peer).await, Err(Error::Wrong { .. })), "{href}");
+        let error = ask(&peer).await.unwrap_err();
+        assert!(matches!(error, Error::Wrong { .. }), "{href}: {error}");
+        let told = error.to_string();
+        assert!(!told.contains(char::is_control) && told.len() < 3000, "{told:?}");
     }
     assert!(other.heard().is_empty(), "and it is not even asked there");
 }

@@ -89,7 +89,10 @@ fn a_profile_fills_with_old_posts_in_their_order_and_no_feed_and_no_pin_tells_of
                     WHERE outcome <> 'known') AS gaps WHERE gap < interval '4 minutes'";
     assert_eq!(world.number(pace), 0, "fifteen an hour at most");
     let fetched = world.number("SELECT count(*) FROM offers WHERE outcome = 'fetched'");
-    assert_eq!((fetched, world.number("SELECT count(*) FROM offers WHERE state <> 'done'")), (6, 0));
+    let outcomes = "SELECT concat_ws(' ', post_id, state, outcome, tries, offered_at, fetched_at, removed_at) FROM offers ORDER BY id";
+    let outcomes = world.program.database().texts(outcomes).join("\n");
+    let open = world.number("SELECT count(*) FROM offers WHERE state <> 'done'");
+    assert_eq!((fetched, open), (6, 0), "{outcomes}\n{}", world.serving.log());
     let kinds: std::collections::BTreeSet<String> = world.came().into_iter().collect();
     assert_eq!(kinds.into_iter().collect::<Vec<_>>(), ["Accept", "Add", "Remove"]);
 }

@@ -61,5 +61,7 @@ async fn an_account_that_is_gone_says_so_with_its_own_key_and_then_has_none() {
     let actor = office.account.urls().actor();
     assert_eq!(office.sink.taken(), [format!("a.example/inbox {actor}#delete")]);
     worker.stop().await;
-    assert_eq!(office.app.store.forget_keys().await.unwrap(), 2);
+    // A worker that begins tidies up, and may have done it by now.
+    office.app.store.forget_keys().await.unwrap();
+    assert_eq!(office.database.number("SELECT count(*) FROM keys WHERE account_id IS NOT NULL"), 0);
 }

@@ -6,6 +6,7 @@ use chrono::Utc;
 use everpost::federation::client::{Client, Error, Options};
 use everpost::federation::courier::Courier;
 use everpost::metrics::Metrics;
+use std::net::TcpListener;
 use std::sync::{Arc, Condvar, Mutex};
 
 fn is_forbidden<T: std::fmt::Debug>(result: Result<T, Error>) {
@@ -14,9 +15,10 @@ fn is_forbidden<T: std::fmt::Debug>(result: Result<T, Error>) {
 
 #[tokio::test]
 async fn a_name_that_changes_its_address_after_a_look_leads_nowhere_else() {
-    let good = Peer::start_on("127.0.0.2:0", |_| nothing(204));
+    let [there, inside] = Peer::two_addresses();
+    let good = Peer::start_on(there, |_| nothing(204));
     let port = good.address.port();
-    let secret = Peer::start_on(&format!("127.0.0.1:{port}"), |_| Reply::new(200, "text/plain", "secret"));
+    let secret = Peer::start_on(inside, |_| Reply::new(200, "text/plain", "secret"));
     let (lookup, asked) = resolver(&[&["127.0.0.2"], &["127.0.0.1"]]);
     let client = Client::new(&guarded(&["rebind.example"], lookup)).unwrap();
     let url = format!("http://rebind.example:{port}/");
@@ -28,9 +30,10 @@ async fn a_name_that_changes_its_address_after_a_look_leads_nowhere_else() {
 
 #[tokio::test]
 async fn of_several_addresses_only_those_that_may_be_asked_are() {
-    let good = Peer::start_on("127.0.0.2:0", |_| nothing(204));
+    let [there, inside] = Peer::two_addresses();
+    let good = Peer::start_on(there, |_| nothing(204));
     let port = good.address.port();
-    let secret = Peer::start_on(&format!("127.0.0.1:{port}"), |_| nothing(200));
+    let secret = Peer::start_on(inside, |_| nothing(200));
     let (lookup, _) = resolver(&[&["127.0.0.1", "::1", "10.0.0.1", "127.0.0.2"]]);
     let client = Client::new(&guarded(&["several.example"], lookup)).unwrap();
     assert_eq!(client.get(&format!("http://several.example:{port}/"), &[]).await.unwrap().status, 204);
@@ -80,7 +83,8 @@ async fn a_redirect_inwards_is_refused() {
     ];
     for to in to_address.iter().chain(&to_scheme) {
         let sent = to.clone();
-        let front = Peer::start_on("127.0.0.2:0", move |_| nothing(302).with("location", &sent));
+        let front =
+            Peer::start_on(TcpListener::bind("127.0.0.2:0").unwrap(), move |_| nothing(302).with("location", &sent));
         let (lookup, _) = resolver(&[&["127.0.0.2"], &["127.0.0.1"]]);
         let hosts = ["front.example", "inner.example", "localhost", "169.254.169.254", "127.0.0.1", "[::ffff:7f00:1]"];
         let courier = Courier::new(Client::new(&guarded(&hosts, lookup)).unwrap(), Metrics::default());

@@ -48,11 +48,20 @@ impl Heard {
 
 impl Peer {
     pub fn start(act: impl Fn(&Heard) -> Reply + Send + Sync + 'static) -> Peer {
-        Peer::start_on("127.0.0.1:0", act)
+        Peer::start_on(TcpListener::bind("127.0.0.1:0").unwrap(), act)
     }
 
-    pub fn start_on(address: &str, act: impl Fn(&Heard) -> Reply + Send + Sync + 'static) -> Peer {
-        let listener = TcpListener::bind(address).unwrap();
+    /// Listeners at two addresses with one port. A port that is free at the one may be in use at the other.
+    pub fn two_addresses() -> [TcpListener; 2] {
+        let both = || {
+            let one = TcpListener::bind("127.0.0.2:0").unwrap();
+            let other = TcpListener::bind(("127.0.0.1", one.local_addr().unwrap().port())).ok()?;
+            Some([one, other])
+        };
+        std::iter::repeat_with(both).take(100).flatten().next().expect("no port is free at both")
+    }
+
+    pub fn start_on(listener: TcpListener, act: impl Fn(&Heard) -> Reply + Send + Sync + 'static) -> Peer {
         let address = listener.local_addr().unwrap();
         let (heard, stop, act) = (Arc::default(), Arc::new(AtomicBool::new(false)), Arc::new(act));
         let (noted, stopped): (Arc<Mutex<Vec<Heard>>>, _) = (Arc::clone(&heard), stop.clone());

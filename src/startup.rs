@@ -9,7 +9,7 @@ use crate::federation::keys::Vault;
 use crate::http;
 use crate::http::tls::Certificate;
 use crate::media::MediaStore;
-use crate::operations::{App, backfill, domains, errands, private, resurface};
+use crate::operations::{self, App, backfill, domains, errands, private, resurface};
 use crate::postgres::{self, PrivatePostgres};
 use crate::store::Store;
 use anyhow::Context;
@@ -218,24 +218,26 @@ async fn do_errands(app: App) {
 
 /// Offers posts to the servers of followers, as far as the owner wants that, for ever.
 async fn offer_posts(app: App) {
-    let mut rounds = tokio::time::interval(OFFERS_ROUND);
-    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        rounds.tick().await;
-        if let Err(error) = backfill::run(&app, Utc::now()).await {
-            tracing::info!(%error, "what servers are offered waits for the database");
-        }
-    }
+    every(OFFERS_ROUND, "what servers are offered", || backfill::run(&app, Utc::now())).await;
 }
 
 /// Shows old posts to followers again when it is time, for ever.
 async fn show_again(app: App) {
-    let mut rounds = tokio::time::interval(RESURFACING_ROUND);
+    every(RESURFACING_ROUND, "what is to be shown again", || resurface::run(&app, Utc::now())).await;
+}
+
+/// Does something again and again, for ever. `what` it is about waits where the database is away.
+async fn every<F: Future<Output = Result<usize, operations::Error>>>(
+    round: Duration,
+    what: &str,
+    work: impl Fn() -> F,
+) {
+    let mut rounds = tokio::time::interval(round);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         rounds.tick().await;
-        if let Err(error) = resurface::run(&app, Utc::now()).await {
-            tracing::info!(%error, "what is to be shown again waits for the database");
+        if let Err(error) = work().await {
+            tracing::info!(%error, "{what} waits for the database");
         }
     }
 }

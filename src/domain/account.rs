@@ -166,6 +166,34 @@ impl Account {
 }
 
 #[cfg(test)]
+impl Account {
+    /// A live account that nothing was ever done with, `ann@keep.example`.
+    pub(crate) fn untouched() -> Account {
+        let began = "2026-01-01T00:00:00Z".parse().unwrap();
+        Account {
+            id: AccountId(1),
+            domain: DomainId(1),
+            base_url: "https://keep.example".to_owned(),
+            handle: Handle::parse("ann").unwrap(),
+            handle_domain: "keep.example".to_owned(),
+            source: None,
+            source_actor: None,
+            profile: Profile::default(),
+            archived: None,
+            settings: Settings::default(),
+            state: AccountState::Live,
+            preview_token: String::new(),
+            created: began,
+            changed: began,
+            exposed: None,
+            aliases: Vec::new(),
+            moved_to: None,
+            last_move: None,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

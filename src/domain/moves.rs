@@ -49,35 +49,9 @@ pub fn obstacle_at(account: &Account, target: &RemoteActor) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::account::{Handle, Profile};
-    use crate::domain::ids::{AccountId, DomainId};
-    use crate::domain::settings::Settings;
 
     fn at(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
-    }
-
-    fn account() -> Account {
-        Account {
-            id: AccountId(1),
-            domain: DomainId(1),
-            base_url: "https://keep.example".to_owned(),
-            handle: Handle::parse("ann").unwrap(),
-            handle_domain: "keep.example".to_owned(),
-            source: None,
-            source_actor: None,
-            profile: Profile::default(),
-            archived: None,
-            settings: Settings::default(),
-            state: AccountState::Live,
-            preview_token: String::new(),
-            created: at("2026-01-01T00:00:00Z"),
-            changed: at("2026-01-01T00:00:00Z"),
-            exposed: None,
-            aliases: Vec::new(),
-            moved_to: None,
-            last_move: None,
-        }
     }
 
     fn target() -> RemoteActor {
@@ -94,17 +68,20 @@ mod tests {
 
     #[test]
     fn a_live_account_may_move_to_who_says_that_it_is_the_same() {
-        assert_eq!(obstacle(&account(), at("2026-02-01T00:00:00Z")), None);
-        assert_eq!(obstacle_at(&account(), &target()), None);
+        assert_eq!(obstacle(&Account::untouched(), at("2026-02-01T00:00:00Z")), None);
+        assert_eq!(obstacle_at(&Account::untouched(), &target()), None);
     }
 
     #[test]
     fn a_draft_and_one_that_has_moved_stay_where_they_are() {
         let now = at("2026-02-01T00:00:00Z");
-        check(obstacle(&Account { state: AccountState::Draft, ..account() }, now), "everpost account publish ann");
+        check(
+            obstacle(&Account { state: AccountState::Draft, ..Account::untouched() }, now),
+            "everpost account publish ann",
+        );
         let moved_to = Some("https://other.example/users/ann".to_owned());
         check(
-            obstacle(&Account { moved_to, ..account() }, now),
+            obstacle(&Account { moved_to, ..Account::untouched() }, now),
             "has moved to https://other.example/users/ann already",
         );
     }
@@ -112,7 +89,7 @@ mod tests {
     #[test]
     fn a_second_move_waits_for_thirty_days_also_after_the_first_was_taken_back() {
         let last_move = Some(at("2026-01-01T12:00:00Z"));
-        let account = Account { last_move, ..account() };
+        let account = Account { last_move, ..Account::untouched() };
         check(obstacle(&account, at("2026-01-31T11:59:59Z")), "it may move again on 2026-01-31");
         assert_eq!(obstacle(&account, at("2026-01-31T12:00:00Z")), None);
     }
@@ -120,12 +97,15 @@ mod tests {
     #[test]
     fn the_target_has_to_agree_and_to_stay() {
         let own = RemoteActor { uri: "https://keep.example/users/ann".to_owned(), ..target() };
-        check(obstacle_at(&account(), &own), "is the account itself");
+        check(obstacle_at(&Account::untouched(), &own), "is the account itself");
         let moved = RemoteActor { moved_to: Some("https://x.example/u".to_owned()), ..target() };
-        check(obstacle_at(&account(), &moved), "has moved itself, to https://x.example/u");
+        check(obstacle_at(&Account::untouched(), &moved), "has moved itself, to https://x.example/u");
         for others in [vec![], vec!["https://keep.example/@ann".to_owned()]] {
             let target = RemoteActor { also_known_as: others, ..target() };
-            check(obstacle_at(&account(), &target), "Add https://keep.example/users/ann to its aliases there");
+            check(
+                obstacle_at(&Account::untouched(), &target),
+                "Add https://keep.example/users/ann to its aliases there",
+            );
         }
     }
 }

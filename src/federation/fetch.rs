@@ -19,7 +19,7 @@ const ACCEPT_JRD: &str = "application/jrd+json, application/json";
 /// What is encoded in a handle.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-').remove(b'.').remove(b'@').remove(b':');
 /// Longest URL that is asked, in bytes.
-pub(super) const LONGEST_URL: usize = 2048;
+const LONGEST_URL: usize = 2048;
 
 /// Why something could not be fetched, by what can be done about it.
 #[derive(Debug, thiserror::Error)]

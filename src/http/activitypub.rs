@@ -68,7 +68,7 @@ pub async fn post(
         (Stored::Live(_) | Stored::Boost(_), _) => return Err(nothing()),
         (Stored::Withdrawn(Tombstone { withdrawn, .. }), _) => return gone(&account, withdrawn),
     };
-    expose(&data, &here, &account, &unseen(&post), now).await?;
+    expose(&data, &here, &account, &unseen([&*post]), now).await?;
     let below = collections::below(&data, &account, &post, &places).await?;
     let (direct, more) = below.first();
     let replies = Replies::Inline { direct, more };
@@ -106,7 +106,7 @@ pub async fn activity(
             return Ok(tombstone(account.urls().under_note(id, "activity"), "Create", since, &request, now));
         }
     };
-    expose(&data, &here, &account, &unseen(&post), now).await?;
+    expose(&data, &here, &account, &unseen([&*post]), now).await?;
     let mut create = render::create(&post, &account, now);
     create.context_terms = Some(context::note());
     let changed = render::changed(&post, &account, now);
@@ -249,9 +249,9 @@ async fn find_entry(data: &Data, here: &Here, handle: &str, id: &str) -> Result<
     }
 }
 
-/// The number of a post that no other server has seen yet.
-fn unseen(post: &Post) -> Vec<PostId> {
-    post.exposed.is_none().then_some(post.id).into_iter().collect()
+/// The numbers of posts that no other server has seen yet.
+pub(super) fn unseen<'a>(posts: impl IntoIterator<Item = &'a Post>) -> Vec<PostId> {
+    posts.into_iter().filter(|post| post.exposed.is_none()).map(|post| post.id).collect()
 }
 
 /// Note, before it is answered, that another server sees this under a name that is for ever: from now on dates are fixed.

@@ -1,7 +1,7 @@
 //! Collections: outbox, followers, pins, conversations, replies, reactions. Always ActivityPub, whatever Accept says.
 
 use super::Data;
-use super::activitypub::{expose, get_account, get_post};
+use super::activitypub::{expose, get_account, get_post, unseen};
 use super::error::Error;
 use super::extract::{Here, number, query};
 use super::respond::{ACTIVITY_JSON, Document, OBJECT_AGE, PAGE_AGE};
@@ -253,8 +253,7 @@ pub async fn featured(
     }
     let now = Utc::now();
     let pins = data.store.list_pins(account.id).await?;
-    let fresh: Vec<PostId> = pins.iter().filter(|post| post.exposed.is_none()).map(|post| post.id).collect();
-    expose(&data, &here, &account, &fresh, now).await?;
+    expose(&data, &here, &account, &unseen(&pins), now).await?;
     let prover = here.prover(&data, &account).await?;
     let item = |post: &Post| {
         let mut note = render::note(post, &account, Replies::Link, now);
@@ -393,7 +392,8 @@ pub(super) async fn below(
 
 /// `…/statuses/ID/replies`: direct replies first, then everything below them.
 ///
-/// In pages that are asked for by themselves our own Notes stand whole, the first of them at least: who reads a thread need not ask for each.
+/// In pages that are asked for by themselves our own Notes stand whole, the first of them at least: who reads a thread need
+/// not ask for each.
 pub async fn replies(
     data: Data,
     here: Here,
@@ -416,8 +416,7 @@ pub async fn replies(
             let shown = below.page(usize::try_from(page).unwrap_or_default());
             let (shown, more) = shown.ok_or_else(|| Error::not_found("There is no such page."))?;
             let whole = whole(&data, &account, shown).await?;
-            let fresh: Vec<PostId> = whole.iter().filter(|post| post.exposed.is_none()).map(|post| post.id).collect();
-            expose(&data, &here, &account, &fresh, now).await?;
+            expose(&data, &here, &account, &unseen(&whole), now).await?;
             changed = whole.iter().map(|post| render::changed(post, &account, now)).fold(changed, DateTime::max);
             until = whole.iter().filter_map(|post| render::holds_until(post, &account, now)).min();
             let mut page = render::replies_page(&urls, post.id, u32::try_from(page).unwrap_or(u32::MAX), shown, more);

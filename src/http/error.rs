@@ -1,6 +1,6 @@
 //! The only map from what went wrong to a status code. Outsiders get a plain sentence, the log gets the cause.
 
-use crate::federation::{actors, signature};
+use crate::federation::signature;
 use crate::operations;
 use crate::store;
 use actix_web::http::StatusCode;
@@ -11,8 +11,6 @@ use std::time::Duration;
 
 /// Seconds after which a client may try again during an outage.
 const RETRY_AFTER: u32 = 30;
-/// Seconds after which a server whose key could not be fetched may try again: as long as it is not asked for it again.
-const KEY_RETRY_AFTER: u32 = 300;
 /// How long an error may be cached.
 const ERROR_CACHE: &str = "public, max-age=180";
 
@@ -178,20 +176,6 @@ impl From<signature::Error> for Error {
         match error {
             signature::Error::Malformed(_) => Error::bad_request(&error.to_string()),
             _ => Error::unauthorized(&error.to_string()),
-        }
-    }
-}
-
-impl From<actors::Error> for Error {
-    fn from(error: actors::Error) -> Error {
-        match error {
-            actors::Error::Gone(_) | actors::Error::Unknown(_) => {
-                Error::unauthorized(&format!("The key of the signature cannot be had: {error}."))
-            }
-            actors::Error::Later(_) => {
-                Error::later("The key of the signature cannot be had at the moment.", KEY_RETRY_AFTER)
-            }
-            actors::Error::Inner(error) => Error::from(&*error),
         }
     }
 }

@@ -53,9 +53,9 @@ impl Announcer {
         self.prove(outgoing::update_actor(account, &self.keys, &self.number()))
     }
 
-    /// A post is new, and news. A draft tells nothing, and after a move nothing new is told.
+    /// A post is new, and news.
     pub(super) fn create_note(&self, account: &Account, post: &Post, news: News) -> Option<Outgoing> {
-        if account.state != AccountState::Live || account.moved_to.is_some() {
+        if !tells_new(account) {
             return None;
         }
         let until = news.until(post, self.now)?;
@@ -83,9 +83,9 @@ impl Announcer {
         self.prove(outgoing::undo(account, &told, &self.number()))
     }
 
-    /// A post is pinned, or unpinned. A draft tells nothing, and after a move nothing new is told.
+    /// A post is pinned, or unpinned.
     pub(super) fn pinned(&self, account: &Account, post: PostId, pinned: bool) -> Option<Outgoing> {
-        if account.state != AccountState::Live || account.moved_to.is_some() {
+        if !tells_new(account) {
             return None;
         }
         let make = if pinned { outgoing::add } else { outgoing::remove };
@@ -137,6 +137,11 @@ impl Announcer {
         self.prover.prove(&mut body, self.now);
         Outgoing { body: body.to_string(), ..outgoing }
     }
+}
+
+/// Whether an account tells what is new: a draft tells nothing, and after a move nothing new is told.
+fn tells_new(account: &Account) -> bool {
+    account.state == AccountState::Live && account.moved_to.is_none()
 }
 
 /// Write a batch of an import, or see what a dry run would write, and tell followers of what is new and of edits, within

@@ -7,7 +7,7 @@
 //! [`run`].
 
 use super::announcements::Announcer;
-use super::{App, Error};
+use super::{App, Error, each};
 use crate::domain::account::Account;
 use crate::domain::backfill::{ASIDE, IDLE, LIFE, LOOK, Offer, OfferOutcome, Server, Step};
 use crate::domain::delivery::Outgoing;
@@ -15,7 +15,6 @@ use crate::domain::ids::AccountId;
 use crate::domain::software::Channel;
 use crate::federation::nodeinfo;
 use chrono::{DateTime, TimeDelta, Utc};
-use futures::{StreamExt, stream};
 use std::time::Duration;
 
 /// Servers that are looked at together, and those of them at the same time.
@@ -36,13 +35,7 @@ const MOST_KNOWN: usize = 50;
 pub async fn run(app: &App, now: DateTime<Utc>) -> Result<usize, Error> {
     app.store.meet_servers(now).await?;
     let servers = app.store.take_servers(TAKEN, now, now + TURN).await?;
-    let all = servers.len();
-    let mut turns = stream::iter(servers).map(|server| turn(app, server, now)).buffer_unordered(AT_ONCE);
-    let mut failed = None;
-    while let Some(turned) = turns.next().await {
-        failed = turned.err().or(failed);
-    }
-    failed.map_or(Ok(all), Err)
+    each(servers, AT_ONCE, |server| turn(app, server, now)).await
 }
 
 /// Everything that is to be done at one server, and when it is looked at again.

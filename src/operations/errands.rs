@@ -4,12 +4,11 @@
 //! is not asked. Start with [`run`].
 
 use super::receive::{Fetched, fetched};
-use super::{App, Error};
+use super::{App, Error, each};
 use crate::domain::echo::ErrandKind;
 use crate::federation::fetch;
 use crate::store::errands::LeasedErrand;
 use chrono::{DateTime, TimeDelta, Utc};
-use futures::{StreamExt, stream};
 use std::time::Duration;
 
 /// Errands that are done at the same time by one process.
@@ -36,13 +35,7 @@ enum Done {
 /// Do what is due, once; how many errands there were.
 pub async fn run(app: &App, now: DateTime<Utc>) -> Result<usize, Error> {
     let leased = app.store.lease_errands(LEASED, now, now + LEASE).await?;
-    let all = leased.len();
-    let mut doing = stream::iter(leased).map(|leased| settle(app, leased, now)).buffer_unordered(AT_ONCE);
-    let mut failed = None;
-    while let Some(settled) = doing.next().await {
-        failed = settled.err().or(failed);
-    }
-    failed.map_or(Ok(all), Err)
+    each(leased, AT_ONCE, |leased| settle(app, leased, now)).await
 }
 
 async fn settle(app: &App, leased: LeasedErrand, now: DateTime<Utc>) -> Result<(), Error> {

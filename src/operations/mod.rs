@@ -47,6 +47,7 @@ use crate::federation::senders::{self, Senders};
 use crate::media::MediaStore;
 use crate::metrics::Metrics;
 use crate::store::{self, Store};
+use futures::{StreamExt, stream};
 
 /// The handles that an operation needs.
 #[derive(Clone, Debug)]
@@ -165,4 +166,19 @@ impl App {
         };
         Ok(self.store.forget_unused_media(erase).await?)
     }
+}
+
+/// Do the same with each of them, so many at once; how many there were. One that fails stops no other.
+async fn each<T, F: Future<Output = Result<(), Error>>>(
+    all: Vec<T>,
+    at_once: usize,
+    work: impl FnMut(T) -> F,
+) -> Result<usize, Error> {
+    let number = all.len();
+    let mut under_way = stream::iter(all).map(work).buffer_unordered(at_once);
+    let mut failed = None;
+    while let Some(done) = under_way.next().await {
+        failed = done.err().or(failed);
+    }
+    failed.map_or(Ok(number), Err)
 }

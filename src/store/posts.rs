@@ -205,11 +205,7 @@ impl Store {
     /// is told: the first walk through an archive would empty every cache with each step.
     pub async fn expose_posts(&self, ids: &[PostId], now: DateTime<Utc>) -> Result<(), Error> {
         let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-        diesel::update(posts::table.filter(posts::id.eq_any(ids).and(posts::exposed_at.is_null())))
-            .set(posts::exposed_at.eq(now))
-            .execute(&mut self.connection().await?)
-            .await?;
-        Ok(())
+        expose(&mut *self.connection().await?, &ids, now).await.map(drop)
     }
 
     /// Withdrawn posts of an account, latest first, at most `limit`.
@@ -228,6 +224,13 @@ impl Store {
     pub(super) async fn complete(&self, rows: Vec<Row>) -> Result<Vec<Entry>, Error> {
         complete(&mut *self.connection().await?, rows).await
     }
+}
+
+/// The same on a connection: other servers know these posts from now on, and keep the dates that they have. Whether any of
+/// them was new to them.
+pub(super) async fn expose(connection: &mut AsyncPgConnection, ids: &[i64], now: DateTime<Utc>) -> Result<bool, Error> {
+    let unseen = posts::table.filter(posts::id.eq_any(ids).and(posts::exposed_at.is_null()));
+    Ok(diesel::update(unseen).set(posts::exposed_at.eq(now)).execute(connection).await? > 0)
 }
 
 async fn complete(connection: &mut AsyncPgConnection, rows: Vec<Row>) -> Result<Vec<Entry>, Error> {

@@ -28,7 +28,17 @@ pub struct Shown {
     pub undone: Option<DateTime<Utc>>,
 }
 
-type Row = (String, Vec<i16>, String, bool, DateTime<Utc>, Option<DateTime<Utc>>);
+/// How an account shows old posts again, as stored.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = resurfacing, check_for_backend(Pg))]
+struct Row {
+    mode: String,
+    times: Vec<i16>,
+    time_zone: String,
+    allow_warned: bool,
+    set_at: DateTime<Utc>,
+    last_slot: Option<DateTime<Utc>>,
+}
 
 impl Store {
     /// Set how an account shows old posts again, from now on. What it showed before stays noted.
@@ -68,7 +78,7 @@ impl Store {
             .inner_join(account_rows::table.on(account_rows::id.eq(resurfacing::account_id)))
             .filter(account_rows::state.eq("live").and(account_rows::moved_to.is_null()))
             .order(resurfacing::account_id)
-            .select((resurfacing::account_id, COLUMNS))
+            .select((resurfacing::account_id, Row::as_select()))
             .load(&mut self.connection().await?)
             .await?;
         rows.into_iter().map(|(account, row)| Ok((AccountId(account), read(row)?))).collect()
@@ -164,9 +174,7 @@ impl Store {
                 for told in told.chain([show(&account, &post, slot)]) {
                     announcements::announce(connection, account.id, &told, now).await?;
                 }
-                // Other servers fetch it now, and keep the date that it has.
-                let unseen = posts::table.filter(posts::id.eq(id.0).and(posts::exposed_at.is_null()));
-                diesel::update(unseen).set(posts::exposed_at.eq(now)).execute(connection).await?;
+                post_rows::expose(connection, &[id.0], now).await?;
                 changes::tell(connection).await?;
                 Ok(Some(id))
             })
@@ -186,28 +194,14 @@ pub(super) async fn take_back(
     Ok(())
 }
 
-const COLUMNS: (
-    resurfacing::mode,
-    resurfacing::times,
-    resurfacing::time_zone,
-    resurfacing::allow_warned,
-    resurfacing::set_at,
-    resurfacing::last_slot,
-) = (
-    resurfacing::mode,
-    resurfacing::times,
-    resurfacing::time_zone,
-    resurfacing::allow_warned,
-    resurfacing::set_at,
-    resurfacing::last_slot,
-);
-
 async fn find(connection: &mut AsyncPgConnection, account: AccountId) -> Result<Option<Resurfacing>, Error> {
-    let row: Option<Row> = resurfacing::table.find(account.0).select(COLUMNS).first(connection).await.optional()?;
+    let row: Option<Row> =
+        resurfacing::table.find(account.0).select(Row::as_select()).first(connection).await.optional()?;
     row.map(read).transpose()
 }
 
-fn read((mode, times, zone, allow_warned, since, last): Row) -> Result<Resurfacing, Error> {
+fn read(row: Row) -> Result<Resurfacing, Error> {
+    let Row { mode, times, time_zone: zone, allow_warned, set_at: since, last_slot: last } = row;
     let damaged = |what: String| Error::Damaged(format!("resurfacing: {what}"));
     let time = |minutes: i16| {
         let seconds = u32::try_from(minutes).unwrap_or(u32::MAX).saturating_mul(60);

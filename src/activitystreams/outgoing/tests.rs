@@ -2,11 +2,10 @@
 
 use super::*;
 use crate::activitystreams::render::{self, Replies, note};
-use crate::domain::account::{AccountState, Handle, Profile};
+use crate::domain::account::Profile;
 use crate::domain::details::Details;
-use crate::domain::ids::{AccountId, ContextId, DomainId};
+use crate::domain::ids::{AccountId, ContextId};
 use crate::domain::post::{Post, Visibility};
-use crate::domain::settings::Settings;
 use crate::domain::source::SourceKey;
 use crate::text::SafeHtml;
 
@@ -15,26 +14,7 @@ fn at(text: &str) -> DateTime<Utc> {
 }
 
 fn account() -> Account {
-    Account {
-        id: AccountId(1),
-        domain: DomainId(1),
-        base_url: "https://keep.example".to_owned(),
-        handle: Handle::parse("ann").unwrap(),
-        handle_domain: "keep.example".to_owned(),
-        source: None,
-        source_actor: None,
-        profile: Profile { name: "Ann".to_owned(), ..Profile::default() },
-        archived: None,
-        settings: Settings::default(),
-        state: AccountState::Live,
-        preview_token: String::new(),
-        created: at("2026-01-01T00:00:00Z"),
-        changed: at("2026-01-01T00:00:00Z"),
-        exposed: None,
-        aliases: Vec::new(),
-        moved_to: None,
-        last_move: None,
-    }
+    Account { profile: Profile { name: "Ann".to_owned(), ..Profile::default() }, ..Account::untouched() }
 }
 
 fn post(updated: Option<&str>) -> Post {

@@ -1,6 +1,6 @@
 //! What another server runs, in its own words (NodeInfo).
 
-use super::value::{list, text};
+use super::value::{is_url, list, text};
 use crate::domain::software::Software;
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ pub fn document(links: &Value) -> Option<String> {
     let find = |version: &&str| {
         let schema = format!("{SCHEMA}{version}");
         let of = |link: &&Value| text(link.get("rel")).is_some_and(|rel| rel == schema);
-        list(links.get("links")).iter().find(of).and_then(|link| text(link.get("href")))
+        list(links.get("links")).iter().find(of).and_then(|link| text(link.get("href"))).filter(|url| is_url(url))
     };
     VERSIONS.iter().find_map(find)
 }

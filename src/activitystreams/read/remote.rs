@@ -3,14 +3,12 @@
 //! Lenient in form, strict in whose word it is: nothing counts that an actor says about another host.
 //! Start with [`remote_actor`].
 
-use super::value::{id, ids, kinds, list, text};
+use super::value::{id, ids, is_url, kinds, list, text};
 use crate::domain::remote::{RemoteActor, RemoteKey, host_of, same_host};
 use serde_json::Value;
 
 /// The types of actors.
 const KINDS: [&str; 5] = ["Person", "Service", "Group", "Organization", "Application"];
-/// Longest URL that is kept, in bytes.
-const LONGEST_URL: usize = 2048;
 /// Longest text of a key, in bytes: an RSA key of 8192 bits and its armour fit.
 const LONGEST_KEY: usize = 4096;
 /// Longest name, in characters: what Mastodon takes.
@@ -144,11 +142,6 @@ fn url(value: Option<&Value>) -> Option<String> {
     id(value).filter(|found| is_url(found))
 }
 
-fn is_url(text: &str) -> bool {
-    let scheme = text.starts_with("https://") || text.starts_with("http://");
-    scheme && text.len() <= LONGEST_URL && host_of(text).is_some_and(|host| !host.is_empty())
-}
-
 /// Text on one line, without what only controls a terminal or turns the direction of writing.
 fn plain(text: &str, longest: usize) -> String {
     let turns =
@@ -161,6 +154,7 @@ fn plain(text: &str, longest: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::value::LONGEST_URL;
     use super::*;
     use serde_json::json;
 

@@ -1,5 +1,6 @@
 //! Leniency towards single values: text, ids, lists, times and counts, in the forms that JSON-LD and habit allow.
 
+use crate::domain::remote::host_of;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json::Value;
 
@@ -23,6 +24,17 @@ pub(super) fn list(value: Option<&Value>) -> &[Value] {
 pub(super) fn id(value: Option<&Value>) -> Option<String> {
     let first = list(value).first()?;
     text(Some(first)).or_else(|| text(first.get("id")))
+}
+
+/// Longest address that is kept, in bytes.
+pub(super) const LONGEST_URL: usize = 2048;
+
+/// Whether a text is an address of the web as everybody writes one: who reads URLs takes `hTtps:/host` too, and ids are
+/// compared letter by letter.
+pub(super) fn is_url(text: &str) -> bool {
+    let scheme = text.starts_with("https://") || text.starts_with("http://");
+    let bearable = text.len() <= LONGEST_URL && !text.contains(char::is_control);
+    scheme && bearable && host_of(text).is_some_and(|host| !host.is_empty())
 }
 
 /// The ids of a list.

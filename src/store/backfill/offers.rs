@@ -1,6 +1,6 @@
 //! Offers: those that are made and not done with, and each step that one of them can take.
 
-use super::super::{Error, Store, accounts, changes, deliveries as queue};
+use super::super::{Error, Store, accounts, changes, deliveries as queue, posts};
 use super::candidates::{Candidate, PINNED, candidate};
 use super::{SERVER, ServerRow};
 use crate::domain::backfill::{MOST_OPEN, Offer, OfferOutcome, OfferState, PAUSE, Server, Way};
@@ -100,12 +100,8 @@ impl Store {
                     .bind::<Timestamptz, _>(now)
                     .execute(connection)
                     .await?;
-                if exposes {
-                    let seen = "UPDATE posts SET exposed_at = $2 WHERE id = $1 AND exposed_at IS NULL";
-                    let seen = diesel::sql_query(seen).bind::<BigInt, _>(chosen.post.0).bind::<Timestamptz, _>(now);
-                    if seen.execute(connection).await? > 0 {
-                        changes::tell(connection).await?;
-                    }
+                if exposes && posts::expose(connection, &[chosen.post.0], now).await? {
+                    changes::tell(connection).await?;
                 }
                 queue::enqueue(connection, chosen.account, add, now).await?;
                 Ok(true)

@@ -145,9 +145,7 @@ async fn announce_posts(
     newest.reverse();
     for (id, told) in newest {
         if announcements::announce(connection, account.id, &told, now).await?.is_some() {
-            // Other servers have it from now on, and keep the date that it has.
-            let unseen = posts::table.filter(posts::id.eq(id).and(posts::exposed_at.is_null()));
-            diesel::update(unseen).set(posts::exposed_at.eq(now)).execute(connection).await?;
+            post_rows::expose(connection, &[id], now).await?;
         }
     }
     Ok(())

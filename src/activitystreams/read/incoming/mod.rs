@@ -9,7 +9,7 @@ mod tests;
 
 use super::audience;
 use super::object::{Object, is_post};
-use super::value::{list, text};
+use super::value::{is_url, list, text};
 use crate::domain::source::SourceAudience;
 use serde_json::Value;
 
@@ -204,7 +204,7 @@ pub fn activity(value: &Value) -> Result<Incoming, Refusal> {
         return Err(Refusal::NoActivity("it is not an object"));
     }
     let actor = named(value, "actor").ok_or(Refusal::NoActivity("it names no actor"))?;
-    if !is_web(&actor) {
+    if !is_url(&actor) {
         return Err(Refusal::NoActivity("its actor is not a web address"));
     }
     let kinds = kinds(value);
@@ -212,7 +212,7 @@ pub fn activity(value: &Value) -> Result<Incoming, Refusal> {
     let known = kinds.iter().find_map(|kind| deed(kind, value));
     let deed = known
         .unwrap_or_else(|| Ok(Deed::Unknown(kind.chars().filter(|c| !c.is_control()).take(LONGEST_KIND).collect())))?;
-    Ok(Incoming { id: own_id(value).filter(|id| is_web(id)), actor, deed })
+    Ok(Incoming { id: own_id(value).filter(|id| is_url(id)), actor, deed })
 }
 
 /// Read a post that was fetched from where it stands.
@@ -356,13 +356,6 @@ fn own_id(value: &Value) -> Option<String> {
 
 fn bearable(id: &str) -> bool {
     id.len() <= LONGEST_ID && !id.contains(char::is_control)
-}
-
-/// Whether it is an address of the web as everybody writes one: a browser reads `hTtps:/host` too, and ids are compared
-/// letter by letter.
-fn is_web(id: &str) -> bool {
-    let scheme = id.starts_with("https://") || id.starts_with("http://");
-    scheme && url::Url::parse(id).is_ok_and(|url| url.has_host())
 }
 
 /// Whether brackets nest too deep, told before anything is built. Those in texts do not count.

@@ -15,8 +15,6 @@ const AT_ONCE: usize = 5;
 const STEPS: usize = 10;
 /// Wait before another look where the first led to nothing.
 const AGAIN: TimeDelta = TimeDelta::minutes(10);
-/// Attempts by which the pauses between looks are ahead of those between deliveries.
-const AHEAD: u32 = 4;
 
 impl Queue {
     /// Ask about followers behind parked inboxes: one for each inbox, a few inboxes at a time.
@@ -96,7 +94,7 @@ impl Queue {
 
 /// How long an inbox is left alone after a look at it.
 fn pause(parked: &ParkedInbox) -> TimeDelta {
-    policy::backoff(u32::try_from(parked.checks).unwrap_or(u32::MAX).saturating_add(AHEAD), 0.5)
+    policy::backoff(u32::try_from(parked.checks).unwrap_or(u32::MAX).saturating_add(policy::MISSING_AHEAD), 0.5)
 }
 
 /// Whether an object says of itself that what stood there was deleted, as some servers do with 200.

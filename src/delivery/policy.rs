@@ -23,8 +23,9 @@ const USUAL_PAUSE: TimeDelta = TimeDelta::seconds(60);
 const BREAKER: u32 = 3;
 /// Attempts at an inbox that answers 401: it may not be able to fetch our key at the moment.
 const TRIES_UNAUTHORIZED: u32 = 4;
-/// Attempts by which the pauses for an inbox that is not there are ahead of the others: the first is eleven minutes.
-const MISSING_AHEAD: u32 = 4;
+/// Attempts by which the pauses for an inbox that is not there, and between looks at who is behind one, are ahead of the
+/// others: the first is eleven minutes.
+pub const MISSING_AHEAD: u32 = 4;
 /// How long an inbox has to be missing before the actors behind it, who are missing too, are taken to be gone. A 404 is what
 /// a server answers while it is set up anew.
 const MISSING_FOR: TimeDelta = TimeDelta::days(3);

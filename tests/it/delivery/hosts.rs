@@ -164,6 +164,8 @@ async fn followed(followers: &[(&str, u16)]) -> Office {
     let all = i64::try_from(followers.len()).unwrap();
     until("all answers", || office.database.number(tried) == all).await;
     worker.stop().await;
+    // That worker clears up when it starts, before or after the first answer: the next one finds nothing done.
+    office.database.execute("UPDATE parked_inboxes SET checks = 0, check_at = now()");
     office
 }
 

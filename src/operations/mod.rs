@@ -31,6 +31,7 @@ pub mod profile;
 pub mod proofs;
 pub mod receive;
 pub mod report;
+mod reprove;
 mod reread;
 pub mod resurface;
 mod target;

@@ -190,6 +190,31 @@ impl MediaStore {
         Ok(Some((spool.bytes, spool.sha256)))
     }
 
+    /// Length in bytes and the bytes of a file, or of its thumbnail in a slot; `None` when it is not there. Blocking.
+    pub fn open(&self, file: &MediaFile, slot: Option<u32>) -> Result<Option<Opened>, Error> {
+        match block_on(self.store.get(&self.key(file, slot))) {
+            Ok(found) => Ok(Some((found.meta.size, reader(found)))),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Put back what [`MediaStore::open`] gave, under the name of a file or a thumbnail, as it is: nothing of it is judged or
+    /// measured. On disk before it returns. Blocking.
+    pub fn put_back(&self, name: &str, source: &mut dyn Read) -> Result<(), Error> {
+        let mut spool = Spool::fill(Place::Folder(&self.root), source, u64::MAX)?;
+        self.put(&key(name, name), &mut spool)
+    }
+
+    /// Whether nothing is kept. Blocking.
+    pub fn is_empty(&self) -> Result<bool, Error> {
+        match block_on(self.store.list(None).next()) {
+            None | Some(Err(object_store::Error::NotFound { .. })) => Ok(true),
+            Some(Ok(_)) => Ok(false),
+            Some(Err(error)) => Err(error.into()),
+        }
+    }
+
     /// The bytes of a file, or of its thumbnail in a slot, from `range.start` up to but not including `range.end`.
     pub async fn read(
         &self,
@@ -316,6 +341,9 @@ impl MediaStore {
         key(&file.sha256, &slot.map_or_else(|| file.file_name(), |slot| file.thumbnail_name(slot)))
     }
 }
+
+/// A stored file: its length in bytes, and what yields them.
+pub type Opened = (u64, Box<dyn Read>);
 
 /// A file that may be kept: its bytes, what it is, its thumbnails with their slots.
 type Admitted = (Spool, MediaFile, Vec<(u32, Vec<u8>)>);

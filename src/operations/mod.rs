@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod announcements;
 mod audiences;
 pub mod backfill;
+pub mod backup;
 mod block_lists;
 pub mod blocks;
 mod copies;

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Exit code when the backup is made and something was missing before.
 const LOSS: u8 = 3;
@@ -64,11 +65,11 @@ impl Backup {
         let (app, database) = startup::open_unchecked(settings).await?;
         let bar = Bar::new("backed up");
         let show = |done, all| bar.show(done, all);
-        // Dropped by Ctrl-C, it leaves nothing.
+        // Dropped by a signal, it leaves nothing.
         let made = tokio::select! {
             made = backup::backup(&app, request, Utc::now(), &show) => made,
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
+            stopped = stopped() => {
+                stopped?;
                 bail!("the backup was broken off, and nothing of it is left");
             }
         };
@@ -83,6 +84,14 @@ impl Backup {
         warn(&report, passphrase.is_some(), settings.secrets.key_file.as_deref());
         Ok(if report.end.troubles_total == 0 { ExitCode::SUCCESS } else { ExitCode::from(LOSS) })
     }
+}
+
+/// Ends with the first signal that asks for an end.
+async fn stopped() -> std::io::Result<()> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {}, _ = hangup.recv() => {} }
+    Ok(())
 }
 
 /// The passphrase from a file, else from the environment.

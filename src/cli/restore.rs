@@ -72,7 +72,7 @@ impl Restore {
         let bar = Bar::new("restored");
         let show = bar.clone();
         let progress = std::sync::Arc::new(move |done, all| show.show(done, all));
-        let restored = restore::restore(target, &self.path, passphrase, &verified, Utc::now(), progress).await;
+        let restored = restore::restore(target, &self.path, passphrase, &verified, progress).await;
         bar.end();
         restored?;
         let waiting = Store::connect(&database.url, 1)?.queue_figures(Utc::now()).await?.waiting;

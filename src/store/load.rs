@@ -132,7 +132,8 @@ impl Load {
         Ok(())
     }
 
-    /// Set where numbers go on, bring back what refers to what, which Postgres proves for every row, and commit.
+    /// Set where numbers go on, bring back what refers to what, which Postgres proves for every row, and commit. Deliveries are
+    /// paused from the first moment on: what waits may have been sent by whom the copy is of.
     pub async fn commit(mut self, tables: &[Table]) -> Result<(), Error> {
         self.end_table().await?;
         for table in tables {
@@ -146,6 +147,11 @@ impl Load {
         for reference in &self.references {
             self.client.batch_execute(reference).await.map_err(failed)?;
         }
+        let pause = format!(
+            "UPDATE {} SET deliveries_paused_at = coalesce(deliveries_paused_at, now())",
+            place(migrate::MARKER)
+        );
+        self.client.batch_execute(&pause).await.map_err(failed)?;
         self.client.batch_execute("COMMIT").await.map_err(failed)
     }
 }

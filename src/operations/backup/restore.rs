@@ -13,7 +13,6 @@ use crate::store::load::Load;
 use crate::store::snapshot::Table;
 use crate::store::{self, Store};
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -86,7 +85,6 @@ pub async fn restore(
     path: &Path,
     passphrase: Option<Passphrase>,
     verified: &Verified,
-    now: DateTime<Utc>,
     progress: Progress,
 ) -> Result<(), Error> {
     let Verified { manifest, key, .. } = verified;
@@ -132,7 +130,6 @@ pub async fn restore(
     }
     let url = target.url.clone();
     blocking(move || Store::migrate(&url)).await??;
-    target.store.pause_deliveries(now).await?;
     target.store.learn_everything().await?;
     blocking(move || end(&target.data_dir)).await?
 }

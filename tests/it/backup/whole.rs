@@ -262,6 +262,24 @@ fn media_that_were_missing_or_damaged_before_are_told_and_cost_nothing_else() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_private_is_not_removed_while_a_backup_still_has_to_copy_it() {
+    let program = filled();
+    let store = everpost::store::Store::connect(&program.database().url(), 2).unwrap();
+    let held = store.hold_sealed().await.unwrap();
+    let sealed = || files(&program.data_dir().join("private")).len();
+    assert_eq!(sealed(), 1);
+    let id = program.json(&["post", "list", "--private", "--json"])[0]["id"].as_str().unwrap().to_owned();
+    let mut withdrawing = program.command().args(["post", "withdraw", &id, "--private"]).spawn().unwrap();
+    let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    crate::private_postgres::until("it waits", 60, || (program.database().number(waits) > 0).then_some(()));
+    assert_eq!((sealed(), withdrawing.try_wait().unwrap()), (1, None));
+    held.release().await.unwrap();
+    assert!(withdrawing.wait().unwrap().success());
+    assert_eq!(sealed(), 0);
+}
+
 fn unpacked(file: &Path) -> Vec<u8> {
     zstd::decode_all(std::fs::File::open(file).unwrap()).unwrap()
 }

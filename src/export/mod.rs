@@ -225,6 +225,27 @@ pub struct Summary {
     pub notes: Vec<String>,
 }
 
+impl Summary {
+    /// Count an item in, and the files that it lacks.
+    pub(crate) fn count(&mut self, item: &Item) {
+        let missing = match item {
+            Item::Post(item) => {
+                self.posts += 1;
+                item.post.attachments.iter().filter(|attachment| attachment.file.is_none()).count()
+            }
+            Item::Boost(_) => {
+                self.boosts += 1;
+                0
+            }
+            Item::Private(post) => {
+                self.private += 1;
+                post.media.iter().filter(|media| media.file.is_none()).count()
+            }
+        };
+        self.media_missing += missing as u64;
+    }
+}
+
 /// Something that takes an account's posts one by one and makes an archive of them. Memory must not depend on how many.
 ///
 /// It is called on one thread, which may block: [`item`](ArchiveWriter::item) for each, then

@@ -176,7 +176,7 @@ pub enum Media {
 /// Blocking. A private file that was damaged or exchanged is an error.
 pub type Open<'a> = dyn FnMut(&Media) -> Result<Option<Box<dyn Read>>, Error> + 'a;
 
-/// In which order a writer gets the items. Private ones come after all others, in the order of their dates.
+/// In which order a writer gets the items. Private ones come after all others, in the order in which they came here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
     /// By their numbers, which is nearly the order of time; a post before what answers it.

@@ -3,6 +3,7 @@
 use super::{AccountFlag, output};
 use crate::export::output::Output;
 use crate::export::{self, ArchiveWriter, Ids, Options, Subject, Summary};
+use crate::federation::keys;
 use crate::operations::export::{Progress, export};
 use crate::startup::Started;
 use chrono::{DateTime, Days, NaiveDate, Utc};
@@ -50,6 +51,13 @@ pub struct Export {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum FormatName {
+    /// The zip that Mastodon hands out; PATH may be a folder, then it goes into that
+    Mastodon,
+    /// A tar with a manifest, the account export container; PATH may be a folder, then it goes into that
+    #[value(name = "fep-6fcd")]
+    Fep6fcd,
+    /// A folder of tables: posts, followers, blocks
+    Csv,
     /// A line of JSON for each activity, media as links
     Jsonl,
 }
@@ -106,7 +114,25 @@ impl FormatName {
     /// Where it is written, and what writes it.
     fn begin(self, place: &Path, subject: &Subject) -> Result<(Output, Box<dyn ArchiveWriter>), export::Error> {
         let secret = subject.options.include_private;
+        let inside = |name: String| if place.is_dir() { place.join(name) } else { place.to_owned() };
         Ok(match self {
+            FormatName::Mastodon => {
+                let token = keys::token().map_err(|error| export::Error::Refused(error.to_string()))?;
+                let name = export::mastodon::file_name(subject.now, &token);
+                let output = Output::file(&inside(name), secret)?;
+                let writer = export::mastodon::Writer::new(output.open()?, subject)?;
+                (output, Box::new(writer))
+            }
+            FormatName::Fep6fcd => {
+                let output = Output::file(&inside(export::fep_6fcd::file_name(subject.now)), secret)?;
+                let writer = export::fep_6fcd::Writer::new(output.open()?, subject, Vec::new())?;
+                (output, Box::new(writer))
+            }
+            FormatName::Csv => {
+                let output = Output::folder(place, secret)?;
+                let writer = export::csv::Writer::new(output.path(), subject)?;
+                (output, Box::new(writer))
+            }
             FormatName::Jsonl => {
                 let output = Output::file(place, secret)?;
                 let writer = export::jsonl::Writer::new(output.open()?, subject);
@@ -127,13 +153,10 @@ impl Bar {
     fn new() -> Bar {
         let terminal = std::io::stderr().is_terminal();
         let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let style = ProgressStyle::with_template("{bar:30} {human_pos} of {human_len} posts, {per_sec}, {eta} left {msg}");
+        let style =
+            ProgressStyle::with_template("{bar:30} {human_pos} of {human_len} posts, {per_sec}, {eta} left {msg}");
         let bar = ProgressBar::with_draw_target(None, target);
-        Bar {
-            bar: style.map(|style| bar.clone().with_style(style)).unwrap_or(bar),
-            terminal,
-            said: AtomicU64::new(0),
-        }
+        Bar { bar: style.map(|style| bar.clone().with_style(style)).unwrap_or(bar), terminal, said: AtomicU64::new(0) }
     }
 
     fn show(&self, progress: Progress) {
@@ -188,7 +211,8 @@ fn moment(text: &str, days: u64) -> Result<DateTime<Utc>, String> {
     let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().and_then(|day| day.checked_add_days(Days::new(days)));
     let day = day.and_then(|day| day.and_hms_opt(0, 0, 0)).map(|day| day.and_utc());
     let exact = || DateTime::parse_from_rfc3339(text).map(|at| at.to_utc()).ok();
-    day.or_else(exact).ok_or_else(|| format!("{text:?} is neither a day as 2024-03-01 nor a moment as 2024-03-01T12:00:00Z"))
+    day.or_else(exact)
+        .ok_or_else(|| format!("{text:?} is neither a day as 2024-03-01 nor a moment as 2024-03-01T12:00:00Z"))
 }
 
 #[cfg(test)]

@@ -5,7 +5,11 @@
 //! Must never know the database, the network, HTTP, or the clock (`now` comes in). One format a file, or a folder.
 //! Start with [`Item`] and [`ArchiveWriter`]; `output.rs` puts what is written into its place, all or nothing.
 
+pub mod csv;
+pub mod fep_6fcd;
 pub mod jsonl;
+pub mod mastodon;
+pub mod outbox;
 pub mod output;
 pub mod wire;
 
@@ -76,7 +80,8 @@ pub struct Options {
 impl Options {
     /// Whether something of that moment, with these hashtags in whatever case, is exported.
     pub fn admits(&self, published: DateTime<Utc>, tags: &[String]) -> bool {
-        let in_time = self.since.is_none_or(|since| published >= since) && self.until.is_none_or(|until| published < until);
+        let in_time =
+            self.since.is_none_or(|since| published >= since) && self.until.is_none_or(|until| published < until);
         let has = |wanted: &String| tags.iter().any(|tag| tag.to_lowercase() == *wanted);
         in_time && (self.tags.is_empty() || self.tags.iter().any(has))
     }

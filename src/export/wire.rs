@@ -6,7 +6,6 @@ use super::{Error, Ids, Item, Media, PublicBoost, PublicPost, Reference, Subject
 use crate::activitystreams::archived::{self, Names, NotPublic, Refers};
 use crate::domain::post::MediaFile;
 use crate::domain::private::{PrivateMedia, PrivatePost};
-use crate::domain::source::Format;
 use serde_json::Value;
 
 /// Where the files of an archive are.
@@ -53,7 +52,9 @@ impl Wire {
     /// Where the archive has a file.
     pub fn path(&self, media: &Media) -> String {
         match (self.place, media) {
-            (Place::Inside(path), Media::Public(file) | Media::Thumbnail(file, _)) => path(&file.sha256, &file.extension),
+            (Place::Inside(path), Media::Public(file) | Media::Thumbnail(file, _)) => {
+                path(&file.sha256, &file.extension)
+            }
             (Place::Inside(path), Media::Private(file)) => path(&file.name, &file.extension),
             (Place::Links, Media::Public(file) | Media::Thumbnail(file, _)) => self.link(file),
             (Place::Links, Media::Private(file)) => file.name.clone(),
@@ -73,7 +74,7 @@ impl Wire {
             parent: item.parent.as_ref().map(|parent| self.name_of(parent)),
             quoted: item.quoted.as_ref().map(|quoted| self.name_of(quoted)),
         };
-        let source = item.source.as_ref().filter(|source| is_activity(source.format));
+        let source = item.source.as_ref().filter(|source| source.format.is_activities());
         let source = source.and_then(|source| source.unpacked());
         let path = |file: &MediaFile| match self.place {
             Place::Inside(path) => path(&file.sha256, &file.extension),
@@ -93,11 +94,12 @@ impl Wire {
             (Some(file), Place::Inside(path)) => Some(path(&file.name, &file.extension)),
             _ => None,
         };
-        if is_activity(post.format) {
+        if post.format.is_activities() {
             // No word of it in the message: errors end in logs.
-            let reason = || "the source of a post that is not public is no JSON; `everpost verify` tells more".to_owned();
-            let mut activity =
-                serde_json::from_slice(&post.source).map_err(|_| Error::Damaged { file: "a private post".to_owned(), reason: reason() })?;
+            let reason =
+                || "the source of a post that is not public is no JSON; `everpost verify` tells more".to_owned();
+            let mut activity = serde_json::from_slice(&post.source)
+                .map_err(|_| Error::Damaged { file: "a private post".to_owned(), reason: reason() })?;
             let address = |url: &str| post.media.iter().find(|media| media.source_url == url).and_then(path_of);
             archived::readdress(&mut activity, &address);
             return Ok(activity);
@@ -120,9 +122,4 @@ impl Wire {
         });
         Ok(archived::for_nobody(&page, &self.names, media.collect()))
     }
-}
-
-/// Whether the source of a post is an activity as it stood in an archive.
-fn is_activity(format: Format) -> bool {
-    matches!(format, Format::Mastodon | Format::Pleroma)
 }

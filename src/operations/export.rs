@@ -85,8 +85,7 @@ async fn read(
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<(), Error> {
     let (account, options) = (&subject.account, &subject.options);
-    let selection =
-        Selection { account: account.id, since: options.since, until: options.until, tags: &options.tags };
+    let selection = Selection { account: account.id, since: options.since, until: options.until, tags: &options.tags };
     let total = u64::try_from(app.store.count_exported(&selection).await?).unwrap_or_default();
     let mut reached = match wants.order {
         Order::Number => Reached::Number(PostId(0)),

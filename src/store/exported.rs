@@ -72,12 +72,12 @@ impl Store {
     ) -> Result<Option<(Vec<Exported>, Reached)>, Error> {
         let query = selected(selection);
         let query = match reached {
-            Reached::Number(id) => query.filter(posts::id.gt(id.0)).order(posts::id).into_boxed(),
+            Reached::Number(id) => query.filter(posts::id.gt(id.0)).order(posts::id),
             Reached::Thread(context, at, id) => {
                 let later = posts::published_at.gt(at).or(posts::published_at.eq(at).and(posts::id.gt(id.0)));
                 let further = posts::context_id.gt(context.0).or(posts::context_id.eq(context.0).and(later));
                 let from = posts::context_id.ge(context.0).and(further);
-                query.filter(from).order((posts::context_id, posts::published_at, posts::id)).into_boxed()
+                query.filter(from).order((posts::context_id, posts::published_at, posts::id))
             }
         };
         let query = query.limit(limit).select(Row::as_select());

@@ -40,9 +40,8 @@ impl Pages {
         let (vault, account, options) = (self.app.vault.clone(), self.account, self.options.clone());
         let opened: Result<Vec<Item>, Error> = blocking(move || {
             let opened = rows.iter().map(|row| open(&vault, account, row));
-            let admitted = opened.filter(|post| {
-                post.as_ref().map_or(true, |post| options.admits(post.published, &post.tags))
-            });
+            let admitted =
+                opened.filter(|post| post.as_ref().map_or(true, |post| options.admits(post.published, &post.tags)));
             admitted.map(|post| Ok(Item::Private(Box::new(post?)))).collect()
         })
         .await?;

@@ -1,11 +1,18 @@
 //! Posts as the archive of their own server has them: activities of an `outbox.json`, and the actor beside it.
 //!
 //! What `read/` takes out of such an archive stands in it again, so that an export is read back as what it was made of.
-//! Start with [`Names`], then [`create`]. What other servers are served is `render.rs`.
+//! Start with [`Names`], then [`create`]; `actor.rs` is the account, `withheld.rs` what is not public. What other servers are
+//! served is `render.rs`.
 
-use super::context::{self, PUBLIC};
+mod actor;
+mod withheld;
+
+pub use actor::{Beside, actor};
+pub use withheld::{NotPublic, for_nobody, plain_document, readdress};
+
+use super::context::PUBLIC;
 use super::read;
-use super::render::{field_html, timestamp};
+use super::render::timestamp;
 use crate::domain::account::Account;
 use crate::domain::ids::PostId;
 use crate::domain::post::{Attachment, Boost, MediaFile, Post, Visibility};
@@ -45,7 +52,8 @@ impl Names {
         let author = account.source.as_ref();
         let usual = author.map(|author| format!("https://{}/users/{}", author.host, author.user));
         let urls = account.urls();
-        let server = author.map_or_else(|| urls.domain().clone(), |author| DomainUrls::new(&format!("https://{}", author.host)));
+        let server =
+            author.map_or_else(|| urls.domain().clone(), |author| DomainUrls::new(&format!("https://{}", author.host)));
         let actor = account.source_actor.clone().or(usual).unwrap_or_else(|| urls.actor());
         Names { ours: false, actor, server, urls }
     }
@@ -163,7 +171,8 @@ fn note(
         (None, None) => "Note",
     };
     // As it was written there, but where only our own ids mean anything.
-    let answers = details.answers.as_ref().filter(|_| !names.ours || refers.parent.is_none()).or(refers.parent.as_ref());
+    let answers =
+        details.answers.as_ref().filter(|_| !names.ours || refers.parent.is_none()).or(refers.parent.as_ref());
     let quote = details.quote.as_ref().filter(|_| !names.ours || refers.quoted.is_none()).or(refers.quoted.as_ref());
     let page = match (names.ours, &post.canonical_url) {
         (true, _) => names.urls.page(post.id),
@@ -224,7 +233,8 @@ fn note(
             set(key, json!(quote));
         }
     }
-    let totals = [("replies", details.totals.replies), ("likes", details.totals.likes), ("shares", details.totals.boosts)];
+    let totals =
+        [("replies", details.totals.replies), ("likes", details.totals.likes), ("shares", details.totals.boosts)];
     for (key, total) in totals {
         if let Some(total) = total {
             set(key, json!({ "id": format!("{id}/{key}"), "type": "Collection", "totalItems": total }));
@@ -312,174 +322,14 @@ fn tags(post: &Post, told: &Told, names: &Names) -> Value {
     let is_same = told.tags.iter().map(|tag| tag.to_lowercase()).eq(post.tags.iter().cloned());
     let spelled = if is_same { &told.tags } else { &post.tags };
     let hashtags = spelled.iter().zip(&post.tags);
-    let hashtags = hashtags.map(|(spelled, tag)| {
-        json!({ "type": "Hashtag", "href": names.server.tag(tag), "name": format!("#{spelled}") })
-    });
+    let hashtags = hashtags.map(
+        |(spelled, tag)| json!({ "type": "Hashtag", "href": names.server.tag(tag), "name": format!("#{spelled}") }),
+    );
     let emoji = post.details.emoji.iter().map(|emoji| match &emoji.url {
         Some(url) => json!({ "type": "Emoji", "name": emoji.shortcode, "icon": { "type": "Image", "url": url } }),
         None => json!({ "type": "Emoji", "name": emoji.shortcode }),
     });
     mentions.chain(hashtags).chain(emoji).collect()
-}
-
-/// Where an archive has the pictures of a profile, and the collections.
-#[derive(Clone, Debug, Default)]
-pub struct Beside {
-    /// The avatar.
-    pub avatar: Option<String>,
-    /// The header.
-    pub header: Option<String>,
-}
-
-/// The actor of an archive: by the names of its posts, with the profile that the account has here.
-pub fn actor(account: &Account, names: &Names, beside: &Beside) -> Value {
-    let actor = names.actor();
-    let facts = account.archived.as_ref().map(|archived| &archived.facts);
-    let user = account.source.as_ref().filter(|_| !names.ours).map(|author| author.user.clone());
-    let picture = |file: &MediaFile, url: &String| json!({ "type": "Image", "mediaType": file.media_type, "url": url });
-    let fields = account.profile.fields.iter();
-    let fields = fields.map(|(name, value)| json!({ "type": "PropertyValue", "name": name, "value": field_html(value) }));
-    let page = account.source_page().filter(|_| !names.ours).unwrap_or_else(|| account.urls().profile());
-    let mut value = json!({
-        "@context": context::actor(),
-        "id": actor,
-        "type": "Person",
-        "following": format!("{actor}/following"),
-        "followers": names.followers(),
-        "inbox": format!("{actor}/inbox"),
-        "outbox": "outbox.json",
-        "preferredUsername": user.unwrap_or_else(|| account.handle.to_string()),
-        "name": account.profile.name,
-        "summary": account.profile.summary.as_str(),
-        "url": page,
-        "manuallyApprovesFollowers": account.settings.manually_approves_followers,
-        "published": timestamp(account.began()),
-        "tag": [],
-        "attachment": fields.collect::<Vec<_>>(),
-        "likes": "likes.json",
-        "bookmarks": "bookmarks.json",
-    });
-    let mut set = |key: &str, found: Value| value[key] = found;
-    match facts.filter(|_| !names.ours) {
-        Some(facts) => {
-            set("discoverable", json!(facts.discoverable));
-            set("indexable", json!(facts.indexable));
-            set("suspended", json!(facts.suspended));
-            set("alsoKnownAs", json!(facts.also_known_as));
-            facts.handle.iter().for_each(|handle| set("webfinger", json!(handle)));
-            facts.moved_to.iter().for_each(|target| set("movedTo", json!(target)));
-        }
-        None => {
-            set("discoverable", json!(account.settings.discoverable));
-            set("indexable", json!(account.settings.indexable));
-            if names.ours {
-                set("alsoKnownAs", json!(account.also_known_as()));
-                set("webfinger", json!(account.address()));
-                account.moved_to.iter().for_each(|target| set("movedTo", json!(target)));
-            }
-        }
-    }
-    let pictures = [("icon", &account.profile.avatar, &beside.avatar), ("image", &account.profile.header, &beside.header)];
-    for (key, file, url) in pictures {
-        if let (Some(file), Some(url)) = (file, url) {
-            set(key, picture(file, url));
-        }
-    }
-    value
-}
-
-/// A private post of a page, which says of nobody that they may read it. Never a public address, whatever the page was.
-pub fn for_nobody(page: &NotPublic<'_>, names: &Names, media: Vec<Value>) -> Value {
-    let id = page.id;
-    let published = published(page.published, id);
-    let language = page.language.filter(|_| !page.html.is_empty());
-    let hashtags = page.tags.iter().map(|tag| json!({ "type": "Hashtag", "name": format!("#{tag}") }));
-    let mut note = json!({
-        "id": id,
-        "type": "Note",
-        "summary": page.warning,
-        "inReplyTo": null,
-        "published": published,
-        "url": page.url,
-        "attributedTo": names.actor,
-        "to": [],
-        "cc": [],
-        "sensitive": page.sensitive,
-        "content": page.html,
-        "attachment": media,
-        "tag": hashtags.collect::<Vec<_>>(),
-    });
-    if let Some(language) = language {
-        note["contentMap"] = json!({ language: page.html });
-    }
-    if let Some(edited) = page.edited {
-        note["updated"] = json!(moment(edited));
-    }
-    json!({
-        "id": format!("{id}#activity"),
-        "type": "Create",
-        "actor": names.actor,
-        "published": published,
-        "to": [],
-        "cc": [],
-        "object": note,
-    })
-}
-
-/// What is known of a post that was not for everyone and came from a page.
-#[derive(Clone, Debug)]
-pub struct NotPublic<'a> {
-    /// Its id, or its page.
-    pub id: &'a str,
-    /// Its page.
-    pub url: Option<&'a str>,
-    /// When it was published.
-    pub published: DateTime<Utc>,
-    /// When it was edited.
-    pub edited: Option<DateTime<Utc>>,
-    /// Its text.
-    pub html: &'a str,
-    /// Its warning.
-    pub warning: Option<&'a str>,
-    /// Whether its media are sensitive.
-    pub sensitive: bool,
-    /// Its language.
-    pub language: Option<&'a str>,
-    /// Its hashtags.
-    pub tags: &'a [String],
-}
-
-/// An attachment of such a post.
-pub fn plain_document(media_type: Option<&str>, kind: MediaKind, url: &str, alt: Option<&str>) -> Value {
-    let class = match kind {
-        MediaKind::Image => "Image",
-        MediaKind::Video => "Video",
-        MediaKind::Audio => "Audio",
-    };
-    json!({ "type": class, "mediaType": media_type, "url": url, "name": alt })
-}
-
-/// Give other addresses to the attachments of an activity, by the one that each has. Nothing else in it changes.
-pub fn readdress(activity: &mut Value, address: &dyn Fn(&str) -> Option<String>) {
-    let object = if activity.get("object").is_some_and(Value::is_object) { &mut activity["object"] } else { activity };
-    let change = |value: &mut Value| {
-        if let Some(found) = value.as_str().and_then(address) {
-            *value = found.into();
-        }
-    };
-    let each = |value: &mut Value, change: &dyn Fn(&mut Value)| match value {
-        Value::Array(items) => items.iter_mut().for_each(change),
-        Value::Null => {}
-        single => change(single),
-    };
-    let Some(attachments) = object.get_mut("attachment") else { return };
-    each(attachments, &|attachment| {
-        let Some(url) = attachment.get_mut("url") else { return };
-        each(url, &|url| match url {
-            Value::String(_) => change(url),
-            link => ["href", "url"].into_iter().filter_map(|key| link.get_mut(key)).next().into_iter().for_each(change),
-        });
-    });
 }
 
 /// A time, as exactly as it is known.

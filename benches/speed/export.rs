@@ -16,7 +16,10 @@ const BUFFER: usize = 256 * 1024;
 
 /// Of an archive of a million items, which is imported once.
 pub fn run(place: &Place, wanted: &Wanted) -> Vec<Figure> {
-    println!("\n== export: everpost export --format mastodon of what came of {} items, then its bytes alone", wanted.posts);
+    println!(
+        "\n== export: everpost export --format mastodon of what came of {} items, then its bytes alone",
+        wanted.posts
+    );
     let (url, data, archive) = (place.create("exported"), place.path("exported"), place.path("to-export"));
     mastodon::write(&archive, wanted.posts);
     let settings = [("DATABASE_URL", url.as_str()), ("EVERPOST_STORAGE__DATA_DIR", data.to_str().unwrap())];

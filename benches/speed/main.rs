@@ -48,7 +48,9 @@ fn main() {
             "--seconds" => wanted.seconds = number(),
             // What cargo adds.
             "--bench" => {}
-            "http" | "outbox" | "inbox" | "delivery" | "import" | "archive" | "export" | "idle" | "all" => which.push(argument),
+            "http" | "outbox" | "inbox" | "delivery" | "import" | "archive" | "export" | "idle" | "all" => {
+                which.push(argument)
+            }
             // The bare handler, started by `http` as a process of its own.
             "bare" => return bare::serve(&arguments.collect::<Vec<_>>()),
             // The same for `inbox`.

@@ -18,6 +18,7 @@ use crate::export::{
 };
 use crate::federation::keys::Vault;
 use crate::media::MediaStore;
+use crate::store;
 use crate::store::exported::{Exported, Other, Reached, Selection};
 use crate::store::keys::{KeyOwner, KeyRow};
 use chrono::{DateTime, Utc};
@@ -58,7 +59,12 @@ pub async fn export(
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Summary, Error> {
     // It holds the media too: else a file could be let go of between its row and its bytes.
-    let lock = app.store.lock_import(subject.account.id).await?;
+    let lock = app.store.lock_import(subject.account.id).await.map_err(|error| match error {
+        store::Error::Busy(_) => Error::Refused(
+            "an import into this account, or another export of it, is running; wait for it to end".to_owned(),
+        ),
+        other => other.into(),
+    })?;
     let wants = writer.wants();
     let (sender, steps) = mpsc::channel(1);
     let source = MediaSource {
@@ -79,6 +85,8 @@ pub async fn export(
     read?;
     let summary = written??;
     lock.release().await?;
+    // What was withdrawn meanwhile was held too.
+    app.forget_media().await?;
     summary.ok_or_else(|| Error::Task("the export was broken off".to_owned()))
 }
 

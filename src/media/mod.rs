@@ -105,6 +105,9 @@ impl Default for Limits {
     }
 }
 
+/// The bytes of a file, with their number.
+pub type Opened = (u64, Box<dyn Read>);
+
 /// The media files.
 #[derive(Clone, Debug)]
 pub struct MediaStore {
@@ -188,6 +191,15 @@ impl MediaStore {
         };
         let spool = Spool::fill(Place::Nowhere, &mut reader(found), u64::MAX)?;
         Ok(Some((spool.bytes, spool.sha256)))
+    }
+
+    /// The bytes of a file, or of its thumbnail in a slot, with their number; `None` when it is not there. Blocking.
+    pub fn open(&self, file: &MediaFile, slot: Option<u32>) -> Result<Option<Opened>, Error> {
+        match block_on(self.store.get(&self.key(file, slot))) {
+            Ok(found) => Ok(Some((found.meta.size, reader(found)))),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The bytes of a file, or of its thumbnail in a slot, from `range.start` up to but not including `range.end`.

@@ -12,6 +12,7 @@ mod crash;
 mod delivery;
 mod discovery;
 mod doctor;
+mod exported;
 mod federation;
 mod import;
 mod inbox;

@@ -19,6 +19,7 @@ pub mod limits;
 pub mod metrics;
 pub mod moved;
 pub mod pages;
+pub mod paths;
 pub mod requests;
 pub mod respond;
 pub mod tls;

@@ -65,6 +65,8 @@ pub struct ProfilePage {
     robots_noindex: bool,
     draft: bool,
     webfinger_url: String,
+    /// The page below which its feeds stand, where they may be subscribed to.
+    feeds_url: Option<String>,
     /// Every year with its posts, where they have pages.
     years: Vec<Lists>,
     tags_url: Option<String>,
@@ -123,6 +125,7 @@ impl ProfilePage {
             robots_noindex: !account.settings.indexable,
             draft: account.state == AccountState::Draft && !paths.is_site(),
             webfinger_url: urls.domain().path(&format!("/.well-known/webfinger?resource={subject}")),
+            feeds_url: (account.state != AccountState::Draft && !paths.is_site()).then(|| urls.profile()),
             own_url: paths.page_at(urls.domain().base(), urls.profile()),
             og_image: account.profile.avatar.as_ref().map(|file| urls.domain().media(&file.file_name())),
             page_url: urls.profile(),
@@ -232,6 +235,7 @@ pub struct TagPage<'a> {
     posts: &'a [EntryView],
     newer_url: Option<String>,
     older_url: Option<String>,
+    feeds_url: Option<String>,
 }
 
 impl<'a> TagPage<'a> {
@@ -251,6 +255,7 @@ impl<'a> TagPage<'a> {
             posts,
             newer_url,
             older_url,
+            feeds_url: (!paths.is_site()).then(|| urls.tag(tag)),
         }
     }
 }

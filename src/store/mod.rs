@@ -15,6 +15,7 @@ pub mod deliveries;
 mod details;
 pub mod domains;
 pub mod errands;
+mod feeds;
 pub mod followers;
 pub mod imports;
 mod in_place;

@@ -13,6 +13,7 @@ mod delivery;
 mod discovery;
 mod doctor;
 mod federation;
+mod feeds;
 mod import;
 mod inbox;
 mod mastodon;

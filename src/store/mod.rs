@@ -16,6 +16,7 @@ mod details;
 pub mod domains;
 pub mod errands;
 pub mod exported;
+mod feeds;
 pub mod followers;
 pub mod imports;
 mod in_place;

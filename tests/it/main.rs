@@ -14,6 +14,7 @@ mod discovery;
 mod doctor;
 mod exported;
 mod federation;
+mod feeds;
 mod import;
 mod inbox;
 mod mastodon;

@@ -8,6 +8,7 @@ mod backup;
 mod blocks;
 mod doctor;
 mod domains;
+mod export;
 mod followers;
 mod import;
 mod imports;
@@ -63,6 +64,7 @@ enum Command {
     Migrate,
     /// Import archives; running it again changes nothing
     Import(import::Import),
+    Export(export::Export),
     /// List, show and undo imports
     #[command(subcommand)]
     Imports(imports::Command),
@@ -213,6 +215,7 @@ async fn command(command: Command, settings: Settings) -> anyhow::Result<ExitCod
         Command::Migrate => migrate(&settings).await?,
         Command::Config(ConfigCommand::Check(flag)) => check(&settings, flag.json)?,
         Command::Import(import) => return import.run(&open(&settings).await?, settings.import).await,
+        Command::Export(export) => export.run(&open(&settings).await?).await?,
         Command::Imports(command) => command.run(&open(&settings).await?).await?,
         Command::Account(command) => command.run(&open(&settings).await?).await?,
         Command::Post(command) => command.run(&open(&settings).await?).await?,

@@ -10,7 +10,9 @@ pub mod collections;
 pub mod echoes;
 pub mod entries;
 pub mod error;
+pub mod export;
 pub mod extract;
+pub mod feeds;
 pub mod fetches;
 pub mod files;
 pub mod images;
@@ -19,6 +21,7 @@ pub mod limits;
 pub mod metrics;
 pub mod moved;
 pub mod pages;
+pub mod paths;
 pub mod requests;
 pub mod respond;
 pub mod tls;
@@ -91,6 +94,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(post("/inbox", inbox::shared))
         .service(get("/users/{handle}", activitypub::account))
         .service(post("/users/{handle}/inbox", inbox::of_account))
+        .service(post("/users/{handle}/export", export::export))
         .service(object("/users/{handle}/outbox", collections::outbox))
         .service(object("/users/{handle}/{which:followers|following}", collections::people))
         .service(object("/users/{handle}/collections/{which:featured|tags}", collections::featured))
@@ -100,8 +104,12 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(get("/", pages::home))
         .service(get("/@{handle}", activitypub::account))
         .service(get("/@{handle}/moved", moved::page))
+        .service(get("/@{handle}/feed.{format:atom|rss|json}", feeds::of_account))
+        .service(get("/@{handle}/feed/{part:[0-9-]+}.{format:atom|rss|json}", feeds::archive_of_account))
         .service(negotiated("/@{handle}/{id}", activitypub::post))
         .service(negotiated("/tags/{tag}", pages::tag))
+        .service(get("/tags/{tag}/feed.{format:atom|rss|json}", feeds::of_tag))
+        .service(get("/tags/{tag}/feed/{part:[0-9-]+}.{format:atom|rss|json}", feeds::archive_of_tag))
         // Files.
         .service(get("/media/{file}", files::media))
         .service(get("/assets/style.css", files::style))
@@ -246,6 +254,7 @@ pub async fn serve(
     let (end, ending) = tokio::sync::oneshot::channel::<()>();
     let counting = tokio::spawn(counter.run(counted, limits.clone().into_inner(), async move { drop(ending.await) }));
     let listener_task = cache.is_on().then(|| tokio::spawn(async move { store.listen(|what| heard.hear(what)).await }));
+    let turn = web::Data::new(export::Turn::default());
     let tls = settings.tls.clone();
     let server = actix_web::HttpServer::new(move || {
         actix_web::App::new()
@@ -259,6 +268,7 @@ pub async fn serve(
             .app_data(web::Data::new(fetches.clone()))
             .app_data(figures.clone())
             .app_data(known.clone())
+            .app_data(turn.clone())
             .configure(routes)
     });
     let server = match tls {

@@ -105,6 +105,9 @@ impl Default for Limits {
     }
 }
 
+/// The bytes of a file, with their number.
+pub type Opened = (u64, Box<dyn Read>);
+
 /// The media files.
 #[derive(Clone, Debug)]
 pub struct MediaStore {
@@ -190,7 +193,7 @@ impl MediaStore {
         Ok(Some((spool.bytes, spool.sha256)))
     }
 
-    /// Length in bytes and the bytes of a file, or of its thumbnail in a slot; `None` when it is not there. Blocking.
+    /// The bytes of a file, or of its thumbnail in a slot, with their number; `None` when it is not there. Blocking.
     pub fn open(&self, file: &MediaFile, slot: Option<u32>) -> Result<Option<Opened>, Error> {
         match block_on(self.store.get(&self.key(file, slot))) {
             Ok(found) => Ok(Some((found.meta.size, reader(found)))),
@@ -341,9 +344,6 @@ impl MediaStore {
         key(&file.sha256, &slot.map_or_else(|| file.file_name(), |slot| file.thumbnail_name(slot)))
     }
 }
-
-/// A stored file: its length in bytes, and what yields them.
-pub type Opened = (u64, Box<dyn Read>);
 
 /// A file that may be kept: its bytes, what it is, its thumbnails with their slots.
 type Admitted = (Spool, MediaFile, Vec<(u32, Vec<u8>)>);

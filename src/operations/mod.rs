@@ -13,6 +13,7 @@ pub mod blocks;
 mod copies;
 pub mod domains;
 pub mod errands;
+pub mod export;
 pub mod fields;
 pub mod followers;
 mod gaps;
@@ -93,6 +94,9 @@ pub enum Error {
     /// A media file.
     #[error(transparent)]
     Media(#[from] crate::media::Error),
+    /// An export cannot be written.
+    #[error(transparent)]
+    Export(#[from] crate::export::Error),
     /// Another server cannot be asked now; trying again later may help.
     #[error("{0}")]
     Later(String),

@@ -15,6 +15,8 @@ pub mod deliveries;
 mod details;
 pub mod domains;
 pub mod errands;
+pub mod exported;
+mod feeds;
 pub mod followers;
 pub mod imports;
 mod in_place;

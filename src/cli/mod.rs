@@ -1,9 +1,10 @@
 //! The command line: every subcommand, what it prints, and its exit code.
 //!
-//! 0 done, 1 failure, 2 nothing readable, 3 loss under `--strict`, 64 wrong usage. With `--json` the object is the only standard output.
+//! 0 done, 1 failure, 2 nothing readable, 3 loss under `--strict` or in a backup, 64 wrong usage. With `--json` the object is the only standard output.
 
 mod accounts;
 mod backfill;
+mod backup;
 mod blocks;
 mod doctor;
 mod domains;
@@ -21,6 +22,7 @@ mod private;
 mod profile;
 mod queue;
 mod report;
+mod restore;
 mod resurface;
 mod tokens;
 mod verify;
@@ -100,6 +102,8 @@ enum Command {
     #[command(subcommand)]
     Config(ConfigCommand),
     Verify(verify::Verify),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     Doctor(doctor::Doctor),
     /// Owns the private database; started by the other commands
     #[command(name = crate::postgres::SUBCOMMAND, hide = true)]
@@ -229,6 +233,8 @@ async fn command(command: Command, settings: Settings) -> anyhow::Result<ExitCod
                 return Ok(ExitCode::FAILURE);
             }
         }
+        Command::Backup(backup) => return backup.run(&settings).await,
+        Command::Restore(restore) => restore.run(&settings).await?,
         Command::Domain(command) => command.run(&settings).await?,
         Command::Doctor(_) | Command::Supervise { .. } => {}
     }
@@ -244,6 +250,7 @@ async fn open(settings: &Settings) -> anyhow::Result<startup::Started> {
 }
 
 async fn migrate(settings: &Settings) -> anyhow::Result<()> {
+    operations::backup::restore::refuse_unfinished(&settings.storage.data_dir)?;
     let database = startup::database(settings).await?;
     let url = database.url.clone();
     let done = tokio::task::spawn_blocking(move || crate::store::Store::migrate(&url)).await??;

@@ -5,6 +5,7 @@
 mod activitypub;
 mod architecture;
 mod archives;
+mod backup;
 mod cache;
 mod cli;
 mod collections;

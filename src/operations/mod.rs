@@ -10,6 +10,7 @@ pub mod backfill;
 mod block_lists;
 pub mod blocks;
 mod copies;
+pub mod diff;
 pub mod domains;
 pub mod errands;
 pub mod fields;

@@ -38,12 +38,13 @@ const FENCED: [(&str, &[&str]); 8] = [
 
 /// The only files that may name a module, a table or a type of what is not public, as beginnings of their paths. `startup`
 /// says where its folder is; `accounts` erases.
-const PRIVATE_FILES: [&str; 14] = [
+const PRIVATE_FILES: [&str; 15] = [
     "cli/posts.rs",
     "cli/private.rs",
     "domain/private.rs",
     "export/",
     "operations/accounts.rs",
+    "operations/diff/",
     "operations/ingest",
     "operations/mod.rs",
     "operations/pipeline.rs",

@@ -10,6 +10,7 @@ mod cli;
 mod collections;
 mod crash;
 mod delivery;
+mod diff;
 mod discovery;
 mod doctor;
 mod federation;

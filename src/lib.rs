@@ -11,6 +11,7 @@ pub mod activitystreams;
 pub mod media;
 pub mod store;
 // Floor 2.
+pub mod export;
 pub mod federation;
 pub mod import;
 // Floor 3.

@@ -24,6 +24,11 @@ pub fn quote_authorization() -> &'static Value {
     &QUOTE_AUTHORIZATION
 }
 
+/// Context of an archive's outbox: what its items hold, as Mastodon writes it.
+pub fn archived() -> &'static Value {
+    &ARCHIVED
+}
+
 /// Context of plain collections and tombstones.
 pub fn plain() -> &'static Value {
     &PLAIN
@@ -49,6 +54,28 @@ static NOTE: LazyLock<Value> = LazyLock::new(|| {
             "Hashtag": "as:Hashtag",
             "blurhash": "toot:blurhash",
             "focalPoint": { "@container": "@list", "@id": "toot:focalPoint" }
+        }
+    ])
+});
+
+static ARCHIVED: LazyLock<Value> = LazyLock::new(|| {
+    json!([
+        ACTIVITYSTREAMS,
+        {
+            "ostatus": "http://ostatus.org#",
+            "atomUri": "ostatus:atomUri",
+            "inReplyToAtomUri": "ostatus:inReplyToAtomUri",
+            "conversation": "ostatus:conversation",
+            "sensitive": "as:sensitive",
+            "toot": "http://joinmastodon.org/ns#",
+            "votersCount": "toot:votersCount",
+            "Hashtag": "as:Hashtag",
+            "Emoji": "toot:Emoji",
+            "blurhash": "toot:blurhash",
+            "focalPoint": { "@container": "@list", "@id": "toot:focalPoint" },
+            "quote": { "@id": "https://w3id.org/fep/044f#quote", "@type": "@id" },
+            "quoteUri": "http://fedibird.com/ns#quoteUri",
+            "_misskey_quote": "https://misskey-hub.net/ns#_misskey_quote"
         }
     ])
 });

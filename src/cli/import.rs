@@ -72,6 +72,8 @@ enum FormatName {
     Mastodon,
     /// The backup that Pleroma and Akkoma hand out
     Pleroma,
+    /// A line of JSON for each activity
+    Jsonl,
 }
 
 impl FormatName {
@@ -86,6 +88,7 @@ impl FormatName {
             FormatName::HugoDay => Only::Format(Format::HugoDay),
             FormatName::Mastodon => Only::Format(Format::Mastodon),
             FormatName::Pleroma => Only::Format(Format::Pleroma),
+            FormatName::Jsonl => Only::Format(Format::Jsonl),
         }
     }
 }

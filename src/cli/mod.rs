@@ -9,6 +9,7 @@ mod blocks;
 mod diff;
 mod doctor;
 mod domains;
+mod export;
 mod followers;
 mod import;
 mod imports;
@@ -66,6 +67,7 @@ enum Command {
     Migrate,
     /// Import archives; running it again changes nothing
     Import(import::Import),
+    Export(export::Export),
     /// List, show and undo imports
     #[command(subcommand)]
     Imports(imports::Command),
@@ -217,6 +219,7 @@ async fn command(command: Command, settings: Settings) -> anyhow::Result<ExitCod
         Command::Migrate => migrate(&settings).await?,
         Command::Config(ConfigCommand::Check(flag)) => check(&settings, flag.json)?,
         Command::Import(import) => return import.run(&open(&settings).await?, settings.import).await,
+        Command::Export(export) => export.run(&open(&settings).await?).await?,
         Command::Imports(command) => command.run(&open(&settings).await?).await?,
         Command::Account(command) => command.run(&open(&settings).await?).await?,
         Command::Post(command) => command.run(&open(&settings).await?).await?,

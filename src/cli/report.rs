@@ -3,7 +3,7 @@
 //! A further number is a line in `rows` and a field in [`to_json`].
 
 use super::profile;
-use crate::domain::source::{Format, Skipped};
+use crate::domain::source::Skipped;
 use crate::operations::fields::Fate;
 use crate::operations::report::Report;
 use serde_json::{Map, Value, json};
@@ -24,8 +24,7 @@ pub fn to_json(report: &Report, took: Duration) -> Value {
     let fields = fields.map(|field| (field.name.to_owned(), json!({ "kept": field.kept, "lost": field.lost })));
     json!({
         "format": match report.format {
-            Some(Format::Mastodon) => "mastodon",
-            Some(Format::Pleroma) => "pleroma",
+            Some(format) if format.is_activities() => format.name(),
             _ => "hugo",
         },
         "account": report.account,

@@ -20,12 +20,21 @@ pub enum Format {
     Mastodon,
     /// The backup that Pleroma and Akkoma hand out: the same shape without media.
     Pleroma,
+    /// A line of JSON for each activity, as Everpost writes them for scripts: media are links.
+    Jsonl,
 }
 
 impl Format {
     /// Every format, for messages and for reading a stored name.
-    pub const ALL: [Format; 6] =
-        [Format::HugoBundle, Format::HugoStatus, Format::HugoPage, Format::HugoDay, Format::Mastodon, Format::Pleroma];
+    pub const ALL: [Format; 7] = [
+        Format::HugoBundle,
+        Format::HugoStatus,
+        Format::HugoPage,
+        Format::HugoDay,
+        Format::Mastodon,
+        Format::Pleroma,
+        Format::Jsonl,
+    ];
 
     /// The name in the database, in `--json` and in messages.
     pub fn name(self) -> &'static str {
@@ -36,6 +45,7 @@ impl Format {
             Format::HugoDay => "hugo-day",
             Format::Mastodon => "mastodon",
             Format::Pleroma => "pleroma",
+            Format::Jsonl => "jsonl",
         }
     }
 
@@ -45,7 +55,7 @@ impl Format {
     }
 
     /// How much a format tells about a post; no two tell as much. The archives of servers tell all that there is, as live
-    /// sources will; a backup of Pleroma is without its media.
+    /// sources will; a backup of Pleroma is without its media, and so are lines of JSON.
     ///
     /// A bundle has the server's own HTML. A status page has the exact time, the object's id and what it answers, but
     /// its text went through Markdown and its films are gone. A generic page is what somebody made of a post. A day file
@@ -54,6 +64,7 @@ impl Format {
         match self {
             Format::Mastodon => 40,
             Format::Pleroma => 39,
+            Format::Jsonl => 38,
             Format::HugoBundle => 30,
             Format::HugoStatus => 25,
             Format::HugoPage => 20,
@@ -61,11 +72,16 @@ impl Format {
         }
     }
 
+    /// Whether its posts are activities as they stood in a server's archive.
+    pub fn is_activities(self) -> bool {
+        matches!(self, Format::Mastodon | Format::Pleroma | Format::Jsonl)
+    }
+
     /// Whether posts of this format can have a content warning. One that cannot never takes one away.
     pub fn tells_warnings(self) -> bool {
         match self {
             Format::HugoBundle | Format::HugoStatus => false,
-            Format::HugoPage | Format::HugoDay | Format::Mastodon | Format::Pleroma => true,
+            Format::HugoPage | Format::HugoDay | Format::Mastodon | Format::Pleroma | Format::Jsonl => true,
         }
     }
 }

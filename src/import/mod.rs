@@ -81,7 +81,7 @@ pub enum Only {
 pub fn open(path: &Path, only: Only, limits: &Limits, now: DateTime<Utc>) -> Result<Box<dyn ArchiveReader>, Error> {
     let archive = match only {
         Only::Everything => Some(None),
-        Only::Format(format @ (Format::Mastodon | Format::Pleroma)) => Some(Some(format)),
+        Only::Format(format) if format.is_activities() => Some(Some(format)),
         Only::Pages | Only::Format(_) => None,
     };
     if let Some(format) = archive {

@@ -190,6 +190,15 @@ impl MediaStore {
         Ok(Some((spool.bytes, spool.sha256)))
     }
 
+    /// The bytes of a file, or of its thumbnail in a slot, with their number; `None` when it is not there. Blocking.
+    pub fn open(&self, file: &MediaFile, slot: Option<u32>) -> Result<Option<(u64, Box<dyn Read>)>, Error> {
+        match block_on(self.store.get(&self.key(file, slot))) {
+            Ok(found) => Ok(Some((found.meta.size, reader(found)))),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// The bytes of a file, or of its thumbnail in a slot, from `range.start` up to but not including `range.end`.
     pub async fn read(
         &self,

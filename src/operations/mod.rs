@@ -13,6 +13,7 @@ mod copies;
 pub mod diff;
 pub mod domains;
 pub mod errands;
+pub mod export;
 pub mod fields;
 pub mod followers;
 mod gaps;
@@ -92,6 +93,9 @@ pub enum Error {
     /// A media file.
     #[error(transparent)]
     Media(#[from] crate::media::Error),
+    /// An export cannot be written.
+    #[error(transparent)]
+    Export(#[from] crate::export::Error),
     /// Another server cannot be asked now; trying again later may help.
     #[error("{0}")]
     Later(String),

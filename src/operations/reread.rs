@@ -16,7 +16,7 @@ use serde_json::Value;
 
 /// Whether this version can read a source of that format again, and reads it as it was read when the post was stored.
 pub(super) fn can_read(format: Option<Format>, reader_version: i32) -> bool {
-    matches!(format, Some(Format::Mastodon | Format::Pleroma)) && reader_version == READER_VERSION
+    format.is_some_and(Format::is_activities) && reader_version == READER_VERSION
 }
 
 /// The fields in which a post is not what its source says. The error says why the source cannot be read.

@@ -16,6 +16,7 @@ pub mod deliveries;
 mod details;
 pub mod domains;
 pub mod errands;
+pub mod exported;
 pub mod followers;
 pub mod imports;
 mod in_place;

@@ -25,11 +25,11 @@ pub(super) struct Row {
     pub(super) id: i64,
     pub(super) account_id: i64,
     source_key: String,
-    source_object_id: Option<String>,
+    pub(super) source_object_id: Option<String>,
     source_object_id_stated: bool,
     canonical_url: Option<String>,
     visibility: String,
-    published_at: DateTime<Utc>,
+    pub(super) published_at: DateTime<Utc>,
     date_origin: String,
     updated_at: Option<DateTime<Utc>>,
     content_html: String,
@@ -46,7 +46,7 @@ pub(super) struct Row {
     awaited: bool,
     details: Option<Value>,
     pub(super) refers_to: Option<String>,
-    boost_of: Option<String>,
+    pub(super) boost_of: Option<String>,
     pub(super) listed: bool,
 }
 

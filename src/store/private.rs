@@ -105,6 +105,18 @@ impl Store {
         Ok(query.select(SealedPost::as_select()).load(&mut self.connection().await?).await?)
     }
 
+    /// Private posts in the order in which they came, at most `limit`, those after a number.
+    pub async fn list_private_after(
+        &self,
+        account: AccountId,
+        after: PrivateId,
+        limit: i64,
+    ) -> Result<Vec<SealedPost>, Error> {
+        let mine = private_posts::account_id.eq(account.0).and(private_posts::id.gt(after.0));
+        let query = private_posts::table.filter(mine).order(private_posts::id).limit(limit);
+        Ok(query.select(SealedPost::as_select()).load(&mut self.connection().await?).await?)
+    }
+
     /// Store private posts in one statement, each over what stands under its identity; of two with one identity the later.
     pub async fn write_private(
         &self,

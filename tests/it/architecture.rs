@@ -38,13 +38,14 @@ const FENCED: [(&str, &[&str]); 8] = [
 
 /// The only files that may name a module, a table or a type of what is not public, as beginnings of their paths. `startup`
 /// says where its folder is; `accounts` erases.
-const PRIVATE_FILES: [&str; 15] = [
+const PRIVATE_FILES: [&str; 16] = [
     "cli/posts.rs",
     "cli/private.rs",
     "domain/private.rs",
     "export/",
     "operations/accounts.rs",
     "operations/diff/",
+    "operations/export.rs",
     "operations/ingest",
     "operations/mod.rs",
     "operations/pipeline.rs",
@@ -320,7 +321,7 @@ fn the_map_names_every_room_and_every_room_is_there() {
                 Some((_, known, _)) if *known == floor => {}
                 _ => problems.push(format!("ARCHITECTURE.md puts {room} on floor {floor}; the test does not")),
             }
-            if room != "export" && !there.iter().any(|known| known == room) {
+            if !there.iter().any(|known| known == room) {
                 problems.push(format!("ARCHITECTURE.md names the room {room}, which is not there"));
             }
         }

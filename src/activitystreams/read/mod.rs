@@ -17,6 +17,7 @@ mod value;
 
 pub use audience::audience;
 pub use object::Object;
+pub(super) use tags::spelled;
 
 use crate::domain::source::SourceAudience;
 use chrono::{DateTime, Utc};

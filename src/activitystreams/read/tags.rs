@@ -6,8 +6,13 @@ use serde_json::Value;
 
 /// Hashtags without `#`, each once, as first spelled.
 pub(super) fn hashtags(object: &Value) -> Vec<String> {
+    spelled(object.get("tag"))
+}
+
+/// The same of a list of tags.
+pub(in crate::activitystreams) fn spelled(list_of_tags: Option<&Value>) -> Vec<String> {
     let mut tags: Vec<String> = Vec::new();
-    for tag in of_kind(object, "Hashtag") {
+    for tag in list(list_of_tags).iter().filter(|tag| is_kind(tag, "Hashtag")) {
         let name = text(tag.get("name")).unwrap_or_default();
         let name = name.trim().trim_start_matches(['#', '＃']);
         let is_new = || tags.iter().all(|known| known.to_lowercase() != name.to_lowercase());

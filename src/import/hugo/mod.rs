@@ -116,7 +116,7 @@ impl Reader {
             Format::HugoDay => Ok(day::items(&page, &body)),
             Format::HugoStatus => Ok(vec![status::item(&page)]),
             Format::HugoPage => Ok(vec![generic::item(&page, is_html)]),
-            Format::Mastodon | Format::Pleroma => Ok(vec![]), // No page has such a layout.
+            Format::Mastodon | Format::Pleroma | Format::Jsonl => Ok(vec![]), // No page has such a layout.
         }
     }
 

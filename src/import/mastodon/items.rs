@@ -39,6 +39,8 @@ enum State {
     Start,
     Members,
     Items,
+    /// There is no collection: each line is an item.
+    Lines,
     Done,
 }
 
@@ -60,6 +62,11 @@ impl<R: Read> Items<R> {
         Items { source, state: State::Start, longest, index: 0, met_items: false, is_collection: false }
     }
 
+    /// The items of a file that has one on each line, none longer than `longest` bytes. Their positions are those of lines.
+    pub(super) fn lines(reader: R, longest: usize) -> Items<R> {
+        Items { state: State::Lines, ..Items::new(reader, longest) }
+    }
+
     /// The next item as it stands in the file, with its position.
     pub(super) fn next(&mut self) -> Option<Result<(u64, Vec<u8>), Wrong>> {
         loop {
@@ -67,6 +74,7 @@ impl<R: Read> Items<R> {
                 State::Start => self.start(),
                 State::Members => self.member(),
                 State::Items => self.item(),
+                State::Lines => self.line(),
                 State::Done => return None,
             };
             if step.is_some() {
@@ -158,6 +166,30 @@ impl<R: Read> Items<R> {
             None => {
                 let path = format!("$.orderedItems[{}]", self.index);
                 self.end(&path, "is not there: the file is cut short before it")
+            }
+        }
+    }
+
+    /// The next line that is not empty.
+    fn line(&mut self) -> Option<Result<(u64, Vec<u8>), Wrong>> {
+        if self.index == 0 {
+            self.source.skip_byte_order_mark();
+        }
+        let mut line = Vec::new();
+        let (ended, last) = self.source.take_line(&mut line, self.longest);
+        let index = self.index;
+        self.index += 1;
+        if last {
+            self.state = State::Done;
+        }
+        let path = format!("line {}", index + 1);
+        match ended {
+            Ended::Whole if line.iter().all(u8::is_ascii_whitespace) => None,
+            Ended::Whole => Some(Ok((index, line))),
+            Ended::CutShort => self.end(&path, "ends in the middle"),
+            _ => {
+                let most = self.longest / 1024;
+                Some(Err(wrong(&path, &format!("is longer than {most} KiB, which no post is (import.max_post_kib)"))))
             }
         }
     }
@@ -256,6 +288,31 @@ impl<R: Read> Source<R> {
         let byte = self.peek_solid()?;
         self.start += 1;
         Some(byte)
+    }
+
+    /// Take a line without its end, and say whether it is the last. Its bytes go into `into` as long as there are no more
+    /// than `longest`.
+    fn take_line(&mut self, into: &mut Vec<u8>, longest: usize) -> (Ended, bool) {
+        let mut too_long = false;
+        loop {
+            let chunk = self.chunk();
+            if chunk.is_empty() {
+                let ended = if self.failed.is_some() { Ended::CutShort } else { Ended::Whole };
+                return (if too_long { Ended::TooLong } else { ended }, true);
+            }
+            let end = memchr::memchr(b'\n', chunk);
+            let count = end.unwrap_or(chunk.len());
+            too_long |= into.len() + count > longest;
+            if too_long {
+                *into = Vec::new();
+            } else {
+                into.extend_from_slice(&chunk[..count]);
+            }
+            self.start += count + usize::from(end.is_some());
+            if end.is_some() {
+                return (if too_long { Ended::TooLong } else { Ended::Whole }, false);
+            }
+        }
     }
 
     /// Take one value. Its bytes go into `into` as long as there are no more than `longest`.

@@ -1,7 +1,7 @@
 //! Reads the archive that Mastodon hands out, and the backup of Pleroma and Akkoma, which has the same shape.
 //!
-//! It is known by an `outbox.json` that is a collection of activities, in a zip, a tar, a folder, or alone. That file is
-//! streamed. Start with [`Reader`]; `items.rs` splits the file, `post.rs` makes a post of an item, `identity.rs` says which.
+//! It is known by an `outbox.json` that is a collection of activities, in a zip, a tar, a folder, or alone; a file may also
+//! hold one activity on each line. That file is streamed. Start with [`Reader`]; `items.rs` splits the file, `post.rs` makes a post of an item, `identity.rs` says which.
 
 mod identity;
 mod items;
@@ -57,6 +57,34 @@ pub struct Reader {
     /// Unusable items so far.
     unusable: u64,
     done: bool,
+    /// How the file holds its items.
+    shape: Shape,
+}
+
+/// How a file holds activities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// As a collection.
+    Collection,
+    /// One on each line.
+    Lines,
+}
+
+impl Shape {
+    fn items(self, bytes: Bytes, limits: &Limits) -> Items<Bytes> {
+        match self {
+            Shape::Collection => Items::new(bytes, limits.post),
+            Shape::Lines => Items::lines(bytes, limits.post),
+        }
+    }
+
+    /// Where an item stands in its file.
+    fn place(self, index: u64) -> String {
+        match self {
+            Shape::Collection => format!("$.orderedItems[{index}]"),
+            Shape::Lines => format!("line {}", index + 1),
+        }
+    }
 }
 
 impl Reader {
@@ -100,7 +128,7 @@ impl Reader {
             return Err(refused(&container, format!("its {OUTBOX} is no collection of activities")));
         }
         ready.extend(inner_archives(&container));
-        Reader::start(container, home, OUTBOX, only, limits, now, ready).map(Some)
+        Reader::start(container, home, (OUTBOX, Shape::Collection), only, limits, now, ready).map(Some)
     }
 
     /// Read a bare `outbox.json`, whatever it is called; `None` for any other file. An `actor.json` and the media beside
@@ -113,25 +141,29 @@ impl Reader {
     ) -> Result<Option<Reader>, Error> {
         let failed = |cause| Error::Open { path: path.to_owned(), cause };
         let refused = |reason: &str| Error::Refused { path: path.to_owned(), reason: reason.to_owned() };
-        let file = std::fs::File::open(path).map_err(failed)?;
-        if !recognise(Box::new(file), limits) {
-            return match only {
-                None => Ok(None),
-                Some(_) => Err(refused("is neither an archive nor a collection of activities")),
-            };
-        }
+        let file = || std::fs::File::open(path).map(|file| -> Bytes { Box::new(file) }).map_err(failed);
+        let shape = match (recognise(file()?, limits), has_lines(file()?, limits)) {
+            (true, _) => Shape::Collection,
+            (false, true) => Shape::Lines,
+            (false, false) => {
+                return match only {
+                    None => Ok(None),
+                    Some(_) => Err(refused("is neither an archive nor a collection of activities")),
+                };
+            }
+        };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let (Some(container), Some(name)) = (Container::open(folder, limits)?, path.file_name()) else {
             return Err(refused("is in no folder"));
         };
         let name = name.to_string_lossy();
-        Reader::start(container, String::new(), &name, only, limits, now, VecDeque::new()).map(Some)
+        Reader::start(container, String::new(), (&name, shape), only, limits, now, VecDeque::new()).map(Some)
     }
 
     fn start(
         container: Container,
         home: String,
-        name: &str,
+        (name, shape): (&str, Shape),
         only: Option<Format>,
         limits: &Limits,
         now: DateTime<Utc>,
@@ -151,14 +183,18 @@ impl Reader {
                 None
             }
         };
-        let backup =
-            if actor.as_ref().is_some_and(|actor| actor.is_litepub) { Format::Pleroma } else { Format::Mastodon };
+        let is_litepub = actor.as_ref().is_some_and(|actor| actor.is_litepub);
+        let backup = match shape {
+            Shape::Lines => Format::Jsonl,
+            Shape::Collection if is_litepub => Format::Pleroma,
+            Shape::Collection => Format::Mastodon,
+        };
         let profile = actor.map(|actor| actor.profile);
         let mut owner = profile.as_ref().and_then(|profile| profile.actor.clone().zip(profile.author.clone()));
         if owner.is_none() {
-            owner = first_author(Items::new(open()?, limits.post));
+            owner = first_author(shape.items(open()?, limits));
         }
-        let items = Items::new(open()?, limits.post);
+        let items = shape.items(open()?, limits);
         let shown = container.shown(&outbox);
         Ok(Reader {
             container,
@@ -174,6 +210,7 @@ impl Reader {
             limits: *limits,
             unusable: 0,
             done: false,
+            shape,
         })
     }
 
@@ -210,7 +247,7 @@ impl ArchiveReader for Reader {
             let skipped = match item {
                 Ok((index, bytes)) => match self.post(index, bytes) {
                     Ok(post) => return Some(Ok(*post)),
-                    Err(reason) => self.unusable(&format!("$.orderedItems[{index}]"), &reason),
+                    Err(reason) => self.unusable(&self.shape.place(index), &reason),
                 },
                 Err(Wrong { path, reason }) => self.unusable(&path, &reason),
             };
@@ -275,6 +312,13 @@ fn recognise(bytes: Bytes, limits: &Limits) -> bool {
         }
     }
     false
+}
+
+/// Whether a file holds activities line by line: its first one is one.
+fn has_lines(bytes: Bytes, limits: &Limits) -> bool {
+    let first = Items::lines(bytes, limits.post).next();
+    let value = first.and_then(Result::ok).and_then(|(_, line)| serde_json::from_slice::<Value>(&line).ok());
+    value.is_some_and(|value| read::activity(&value).is_ok())
 }
 
 /// The actor beside an outbox, if there is one.

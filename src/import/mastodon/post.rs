@@ -14,7 +14,7 @@ impl Reader {
     pub(super) fn post(&mut self, index: u64, bytes: Vec<u8>) -> Result<Box<SourcePost>, String> {
         let value = serde_json::from_slice(&bytes).map_err(|cause| format!("is not JSON: {cause}"))?;
         let activity = read::activity(&value)?;
-        let at = format!("{} $.orderedItems[{index}]", self.shown);
+        let at = format!("{} {}", self.shown, self.shape.place(index));
         let post = match activity.deed.clone() {
             Deed::Announce(of) => self.boost(at, &activity, of)?,
             Deed::Create(object) => self.note(at, &activity, *object)?,

@@ -1,13 +1,16 @@
 //! Posts that were not for everyone: sealed as they are imported, and opened for who has the key file.
 //!
-//! Nothing here leads to a `Post` or a page. `keep.rs` is the import's side, `compare.rs` what `everpost diff` asks,
-//! `envelope.rs` what is sealed, `files.rs` the media. Errors, logs and reports name places and numbers, never words.
+//! Nothing here leads to a `Post` or a page. `keep.rs` is the import's side, `exported.rs` the export's, `compare.rs` what
+//! `everpost diff` asks, `envelope.rs` what is sealed, `files.rs` the media. Errors, logs and reports name places and
+//! numbers, never words.
 
 pub(super) mod compare;
 mod envelope;
+mod exported;
 mod files;
 mod keep;
 
+pub(super) use exported::{Pages, fresh_files, open_file};
 pub use files::Files;
 pub(super) use keep::{Hidden, Keeper, Preparation, refuse_without_key};
 

@@ -1,0 +1,230 @@
+//! `everpost export`: progress while it runs, and what was written at the end.
+
+use super::{AccountFlag, output};
+use crate::export::output::Output;
+use crate::export::{self, ArchiveWriter, Ids, Options, Subject, Summary};
+use crate::federation::keys;
+use crate::operations::export::{Progress, export};
+use crate::startup::Started;
+use chrono::{DateTime, Days, NaiveDate, Utc};
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Posts, or files, between two plain lines of progress.
+const LINE_EVERY: u64 = 50_000;
+
+/// Write an account's posts as an archive that other software reads
+#[derive(Debug, Args)]
+pub struct Export {
+    #[command(flatten)]
+    account: AccountFlag,
+    /// What kind of archive
+    #[arg(long, value_enum)]
+    format: FormatName,
+    /// Where it goes; nothing that is there is written over
+    #[arg(long, value_name = "PATH")]
+    output: PathBuf,
+    /// Take posts that are not public too; then keep the archive to yourself
+    #[arg(long)]
+    include_private: bool,
+    /// Nothing older: a day (UTC) as 2024-03-01, or a moment as 2024-03-01T12:00:00Z
+    #[arg(long, value_name = "DATE", value_parser = parse_since)]
+    since: Option<DateTime<Utc>>,
+    /// Nothing newer: a day (UTC), which comes too, or a moment
+    #[arg(long, value_name = "DATE", value_parser = parse_until)]
+    until: Option<DateTime<Utc>>,
+    /// Only posts with this hashtag; may be given several times
+    #[arg(long, value_name = "TAG")]
+    tag: Vec<String>,
+    /// By which ids posts are named
+    #[arg(long, value_enum, default_value = "origin")]
+    ids: IdsName,
+    /// Print the report as JSON and nothing else
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FormatName {
+    /// The zip that Mastodon hands out; PATH may be a folder, then it goes into that
+    Mastodon,
+    /// A tar with a manifest, the account export container; PATH may be a folder, then it goes into that
+    #[value(name = "fep-6fcd")]
+    Fep6fcd,
+    /// A folder of tables: posts, followers, blocks
+    Csv,
+    /// A line of JSON for each activity, media as links
+    Jsonl,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum IdsName {
+    /// Those of where each post first stood
+    Origin,
+    /// Those that they have here
+    Mirror,
+}
+
+impl Export {
+    /// Export and report.
+    pub async fn run(self, started: &Started) -> anyhow::Result<()> {
+        let account = self.account.find(&started.app).await?;
+        let options = Options {
+            ids: match self.ids {
+                IdsName::Origin => Ids::Origin,
+                IdsName::Mirror => Ids::Mirror,
+            },
+            include_private: self.include_private,
+            since: self.since,
+            until: self.until,
+            tags: self.tag.iter().map(|tag| tag.trim_start_matches('#').to_lowercase()).collect(),
+        };
+        let subject = Subject { account, options, now: Utc::now() };
+        let begun = Instant::now();
+        let (output, writer) = self.format.begin(&self.output, &subject)?;
+        let bar = Bar::new();
+        let summary = export(&started.app, &subject, writer, &|progress| bar.show(progress)).await;
+        bar.bar.finish_and_clear();
+        let summary = summary?;
+        let place = output.commit()?;
+        if self.json {
+            return output::json(&json!({
+                "account": subject.account.handle.as_str(),
+                "output": place,
+                "posts": summary.posts,
+                "boosts": summary.boosts,
+                "private": summary.private,
+                "media": summary.media,
+                "media_missing": summary.media_missing,
+                "notes": summary.notes,
+                "seconds": begun.elapsed().as_secs_f64(),
+            }));
+        }
+        print(&summary, &place, begun.elapsed());
+        Ok(())
+    }
+}
+
+impl FormatName {
+    /// Where it is written, and what writes it.
+    fn begin(self, place: &Path, subject: &Subject) -> Result<(Output, Box<dyn ArchiveWriter>), export::Error> {
+        let secret = subject.options.include_private;
+        let inside = |name: String| if place.is_dir() { place.join(name) } else { place.to_owned() };
+        Ok(match self {
+            FormatName::Mastodon => {
+                let token = keys::token().map_err(|error| export::Error::Refused(error.to_string()))?;
+                let name = export::mastodon::file_name(subject.now, &token);
+                let output = Output::file(&inside(name), secret)?;
+                let writer = export::mastodon::Writer::new(output.open()?, subject)?;
+                (output, Box::new(writer))
+            }
+            FormatName::Fep6fcd => {
+                let output = Output::file(&inside(export::fep_6fcd::file_name(subject.now)), secret)?;
+                let writer = export::fep_6fcd::Writer::new(output.open()?, subject, Vec::new())?;
+                (output, Box::new(writer))
+            }
+            FormatName::Csv => {
+                let output = Output::folder(place, secret)?;
+                let writer = export::csv::Writer::new(output.path(), subject)?;
+                (output, Box::new(writer))
+            }
+            FormatName::Jsonl => {
+                let output = Output::file(place, secret)?;
+                let writer = export::jsonl::Writer::new(output.open()?, subject);
+                (output, Box::new(writer))
+            }
+        })
+    }
+}
+
+/// A bar with rate and remaining time on a terminal, a plain line now and then elsewhere.
+struct Bar {
+    bar: ProgressBar,
+    terminal: bool,
+    said: AtomicU64,
+}
+
+impl Bar {
+    fn new() -> Bar {
+        let terminal = std::io::stderr().is_terminal();
+        let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let style =
+            ProgressStyle::with_template("{bar:30} {human_pos} of {human_len} posts, {per_sec}, {eta} left {msg}");
+        let bar = ProgressBar::with_draw_target(None, target);
+        Bar { bar: style.map(|style| bar.clone().with_style(style)).unwrap_or(bar), terminal, said: AtomicU64::new(0) }
+    }
+
+    fn show(&self, progress: Progress) {
+        let (done, line) = match progress {
+            Progress::Posts(done, total) => {
+                self.bar.set_length(total.max(done));
+                self.bar.set_position(done);
+                (done, format!("{done} of {total} posts exported"))
+            }
+            Progress::Files(done) => {
+                self.bar.set_message(format!("· {done} files"));
+                (done, format!("{done} files exported"))
+            }
+        };
+        let block = done / LINE_EVERY;
+        if !self.terminal && self.said.swap(block, Ordering::Relaxed) < block {
+            eprintln!("{line}");
+        }
+    }
+}
+
+fn print(summary: &Summary, place: &Path, took: Duration) {
+    println!("Exported to {} in {:.1} s.", place.display(), took.as_secs_f64());
+    let line = |name: &str, count: u64| println!("  {name:<14} {count:>7}");
+    line("posts", summary.posts);
+    line("boosts", summary.boosts);
+    if summary.private > 0 {
+        line("not public", summary.private);
+    }
+    line("media", summary.media);
+    if summary.media_missing > 0 {
+        line("media missing", summary.media_missing);
+    }
+    for note in &summary.notes {
+        println!("  note: {note}");
+    }
+    if summary.private > 0 {
+        println!("It holds posts that are not public: whoever has it can read them.");
+    }
+}
+
+fn parse_since(text: &str) -> Result<DateTime<Utc>, String> {
+    moment(text, 0)
+}
+
+fn parse_until(text: &str) -> Result<DateTime<Utc>, String> {
+    moment(text, 1)
+}
+
+/// A moment, or the beginning of the day so many days after the one given.
+fn moment(text: &str, days: u64) -> Result<DateTime<Utc>, String> {
+    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().and_then(|day| day.checked_add_days(Days::new(days)));
+    let day = day.and_then(|day| day.and_hms_opt(0, 0, 0)).map(|day| day.and_utc());
+    let exact = || DateTime::parse_from_rfc3339(text).map(|at| at.to_utc()).ok();
+    day.or_else(exact)
+        .ok_or_else(|| format!("{text:?} is neither a day as 2024-03-01 nor a moment as 2024-03-01T12:00:00Z"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_meant_whole_and_a_moment_to_the_second() {
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        assert_eq!(parse_since("2024-02-29"), Ok(at("2024-02-29T00:00:00Z")));
+        assert_eq!(parse_until("2024-02-29"), Ok(at("2024-03-01T00:00:00Z")));
+        assert_eq!(parse_until("2024-02-29T12:00:00+02:00"), Ok(at("2024-02-29T10:00:00Z")));
+        assert!(parse_since("yesterday").is_err() && parse_since("2024-02-30").is_err());
+    }
+}

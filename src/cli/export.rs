@@ -1,6 +1,7 @@
 //! `everpost export`: progress while it runs, and what was written at the end.
 
 use super::{AccountFlag, output};
+use crate::export::hugo::Layout;
 use crate::export::output::Output;
 use crate::export::{self, ArchiveWriter, Ids, Options, Subject, Summary};
 use crate::federation::keys;
@@ -41,6 +42,9 @@ pub struct Export {
     /// Only posts with this hashtag; may be given several times
     #[arg(long, value_name = "TAG")]
     tag: Vec<String>,
+    /// How posts become pages (hugo)
+    #[arg(long, value_enum)]
+    layout: Option<LayoutName>,
     /// By which ids posts are named
     #[arg(long, value_enum, default_value = "origin")]
     ids: IdsName,
@@ -56,10 +60,23 @@ enum FormatName {
     /// A tar with a manifest, the account export container; PATH may be a folder, then it goes into that
     #[value(name = "fep-6fcd")]
     Fep6fcd,
+    /// A folder with pages of a site, for Hugo and what reads its pages
+    Hugo,
     /// A folder of tables: posts, followers, blocks
     Csv,
     /// A line of JSON for each activity, media as links
     Jsonl,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum LayoutName {
+    /// A page for each conversation, its media beside it
+    #[default]
+    Bundle,
+    /// A page for each day, its media in static/
+    Daily,
+    /// A page for each post, its media beside it
+    Post,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -86,7 +103,11 @@ impl Export {
         };
         let subject = Subject { account, options, now: Utc::now() };
         let begun = Instant::now();
-        let (output, writer) = self.format.begin(&self.output, &subject)?;
+        anyhow::ensure!(
+            self.layout.is_none() || self.format == FormatName::Hugo,
+            "--layout goes with --format hugo: no other format has pages"
+        );
+        let (output, writer) = self.format.begin(&self.output, &subject, self.layout.unwrap_or_default())?;
         let bar = Bar::new();
         let summary = export(&started.app, &subject, writer, &|progress| bar.show(progress)).await;
         bar.bar.finish_and_clear();
@@ -112,7 +133,12 @@ impl Export {
 
 impl FormatName {
     /// Where it is written, and what writes it.
-    fn begin(self, place: &Path, subject: &Subject) -> Result<(Output, Box<dyn ArchiveWriter>), export::Error> {
+    fn begin(
+        self,
+        place: &Path,
+        subject: &Subject,
+        layout: LayoutName,
+    ) -> Result<(Output, Box<dyn ArchiveWriter>), export::Error> {
         let secret = subject.options.include_private;
         let inside = |name: String| if place.is_dir() { place.join(name) } else { place.to_owned() };
         Ok(match self {
@@ -126,6 +152,16 @@ impl FormatName {
             FormatName::Fep6fcd => {
                 let output = Output::file(&inside(export::fep_6fcd::file_name(subject.now)), secret)?;
                 let writer = export::fep_6fcd::Writer::new(output.open()?, subject, Vec::new())?;
+                (output, Box::new(writer))
+            }
+            FormatName::Hugo => {
+                let output = Output::folder(place, secret)?;
+                let layout = match layout {
+                    LayoutName::Bundle => Layout::Bundle,
+                    LayoutName::Daily => Layout::Daily,
+                    LayoutName::Post => Layout::Post,
+                };
+                let writer = export::hugo::Writer::new(output.path(), layout, subject);
                 (output, Box::new(writer))
             }
             FormatName::Csv => {

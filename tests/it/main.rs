@@ -13,6 +13,7 @@ mod delivery;
 mod diff;
 mod discovery;
 mod doctor;
+mod equality;
 mod federation;
 mod import;
 mod inbox;

@@ -1,11 +1,12 @@
 //! `everpost export`: progress while it runs, and what was written at the end.
 
 use super::{AccountFlag, output};
+use crate::export::fep_6fcd::KeyFile;
 use crate::export::hugo::Layout;
 use crate::export::output::Output;
 use crate::export::{self, ArchiveWriter, Ids, Options, Subject, Summary};
 use crate::federation::keys;
-use crate::operations::export::{Progress, export};
+use crate::operations::export::{Progress, export, key_files};
 use crate::startup::Started;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use clap::{Args, ValueEnum};
@@ -33,6 +34,9 @@ pub struct Export {
     /// Take posts that are not public too; then keep the archive to yourself
     #[arg(long)]
     include_private: bool,
+    /// Put the account's private keys in too (fep-6fcd): whoever has the archive can speak for the account
+    #[arg(long)]
+    include_keys: bool,
     /// Nothing older: a day (UTC) as 2024-03-01, or a moment as 2024-03-01T12:00:00Z
     #[arg(long, value_name = "DATE", value_parser = parse_since)]
     since: Option<DateTime<Utc>>,
@@ -107,7 +111,16 @@ impl Export {
             self.layout.is_none() || self.format == FormatName::Hugo,
             "--layout goes with --format hugo: no other format has pages"
         );
-        let (output, writer) = self.format.begin(&self.output, &subject, self.layout.unwrap_or_default())?;
+        anyhow::ensure!(
+            !self.include_keys || self.format == FormatName::Fep6fcd,
+            "--include-keys goes with --format fep-6fcd: no other format has a place for keys"
+        );
+        let keys = match self.include_keys {
+            true => key_files(&started.app, &subject.account).await?,
+            false => Vec::new(),
+        };
+        let layout = self.layout.unwrap_or_default();
+        let (output, writer) = self.format.begin(&self.output, &subject, layout, keys)?;
         let bar = Bar::new();
         let summary = export(&started.app, &subject, writer, &|progress| bar.show(progress)).await;
         bar.bar.finish_and_clear();
@@ -127,6 +140,11 @@ impl Export {
             }));
         }
         print(&summary, &place, begun.elapsed());
+        if self.include_keys {
+            println!(
+                "It holds the private keys of the account: whoever has it can speak for the account. Keep it like them."
+            );
+        }
         Ok(())
     }
 }
@@ -138,8 +156,9 @@ impl FormatName {
         place: &Path,
         subject: &Subject,
         layout: LayoutName,
+        keys: Vec<KeyFile>,
     ) -> Result<(Output, Box<dyn ArchiveWriter>), export::Error> {
-        let secret = subject.options.include_private;
+        let secret = subject.options.include_private || !keys.is_empty();
         let inside = |name: String| if place.is_dir() { place.join(name) } else { place.to_owned() };
         Ok(match self {
             FormatName::Mastodon => {
@@ -151,7 +170,7 @@ impl FormatName {
             }
             FormatName::Fep6fcd => {
                 let output = Output::file(&inside(export::fep_6fcd::file_name(subject.now)), secret)?;
-                let writer = export::fep_6fcd::Writer::new(output.open()?, subject, Vec::new())?;
+                let writer = export::fep_6fcd::Writer::new(output.open()?, subject, keys)?;
                 (output, Box::new(writer))
             }
             FormatName::Hugo => {

@@ -105,6 +105,9 @@ impl Default for Limits {
     }
 }
 
+/// The bytes of a file, with their number.
+pub type Opened = (u64, Box<dyn Read>);
+
 /// The media files.
 #[derive(Clone, Debug)]
 pub struct MediaStore {
@@ -191,7 +194,7 @@ impl MediaStore {
     }
 
     /// The bytes of a file, or of its thumbnail in a slot, with their number; `None` when it is not there. Blocking.
-    pub fn open(&self, file: &MediaFile, slot: Option<u32>) -> Result<Option<(u64, Box<dyn Read>)>, Error> {
+    pub fn open(&self, file: &MediaFile, slot: Option<u32>) -> Result<Option<Opened>, Error> {
         match block_on(self.store.get(&self.key(file, slot))) {
             Ok(found) => Ok(Some((found.meta.size, reader(found)))),
             Err(object_store::Error::NotFound { .. }) => Ok(None),

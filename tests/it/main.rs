@@ -14,6 +14,7 @@ mod diff;
 mod discovery;
 mod doctor;
 mod equality;
+mod exported;
 mod federation;
 mod import;
 mod inbox;

@@ -2,6 +2,7 @@
 //!
 //! `docs/exporting.md` has the outcome as a table, and the test fails when that does not tell the truth.
 
+mod matrix;
 mod pages;
 
 use crate::support::TestApp;

@@ -34,6 +34,7 @@ mod running;
 mod schema;
 mod secrets;
 mod signatures;
+mod site;
 mod support;
 mod tls;
 mod together;

@@ -1,4 +1,4 @@
-//! The figures of docs/benchmarks.md: `script/bench [http|outbox|inbox|delivery|import|archive|idle|all] [--bundles N] [--posts N] [--rounds N]`.
+//! The figures of docs/benchmarks.md: `script/bench [http|outbox|inbox|delivery|import|archive|export|idle|all] [--bundles N] [--posts N] [--rounds N]`.
 //!
 //! Each figure is a ratio within one run: what is measured and what it is measured against take turns, round by round.
 //! Start with [`main`]; each bench is a file.
@@ -9,6 +9,7 @@
 mod archive;
 mod bare;
 mod delivery;
+mod export;
 mod figure;
 mod http;
 mod idle;
@@ -47,7 +48,9 @@ fn main() {
             "--seconds" => wanted.seconds = number(),
             // What cargo adds.
             "--bench" => {}
-            "http" | "outbox" | "inbox" | "delivery" | "import" | "archive" | "idle" | "all" => which.push(argument),
+            "http" | "outbox" | "inbox" | "delivery" | "import" | "archive" | "export" | "idle" | "all" => {
+                which.push(argument)
+            }
             // The bare handler, started by `http` as a process of its own.
             "bare" => return bare::serve(&arguments.collect::<Vec<_>>()),
             // The same for `inbox`.
@@ -56,7 +59,7 @@ fn main() {
             "sink" => return sink::serve(&arguments.collect::<Vec<_>>()),
             other => {
                 panic!(
-                    "{other}: it takes http, outbox, inbox, delivery, import, archive, idle, all, --bundles N, --posts N, --rounds N, --seconds N"
+                    "{other}: it takes http, outbox, inbox, delivery, import, archive, export, idle, all, --bundles N, --posts N, --rounds N, --seconds N"
                 )
             }
         }
@@ -72,6 +75,9 @@ fn main() {
     }
     if is_wanted("archive") || is_wanted("import") {
         figures.extend(import::run_archive(&place, &wanted));
+    }
+    if is_wanted("export") {
+        figures.extend(export::run(&place, &wanted));
     }
     if is_wanted("http") || is_wanted("outbox") {
         let served = place::Served::with_archive(&place, &wanted);

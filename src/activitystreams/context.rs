@@ -110,7 +110,9 @@ static ACTOR: LazyLock<Value> = LazyLock::new(|| {
             "value": "schema:value",
             "discoverable": "toot:discoverable",
             "indexable": "toot:indexable",
-            "attributionDomains": { "@id": "toot:attributionDomains", "@container": "@set" }
+            "attributionDomains": { "@id": "toot:attributionDomains", "@container": "@set" },
+            "service": { "@id": "https://www.w3.org/ns/did#service", "@type": "@id" },
+            "serviceEndpoint": { "@id": "https://www.w3.org/ns/did#serviceEndpoint", "@type": "@id" }
         }
     ])
 });

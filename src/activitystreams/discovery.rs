@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 const ACTIVITY_JSON: &str = "application/activity+json";
 
 /// The Fediverse Enhancement Proposals that FEDERATION.md names.
-const FEPS: [&str; 12] =
-    ["67ff", "f1d5", "2677", "2c59", "521a", "5feb", "7458", "7888", "8b32", "d556", "f228", "fffd"];
+const FEPS: [&str; 14] =
+    ["67ff", "f1d5", "2677", "2c59", "521a", "5feb", "6fcd", "7458", "7888", "8b32", "9091", "d556", "f228", "fffd"];
 
 /// What a WebFinger `resource` asks for on a domain.
 #[derive(Clone, Debug, PartialEq, Eq)]

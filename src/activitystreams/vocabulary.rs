@@ -276,6 +276,9 @@ pub struct Actor {
     /// Hosts whose pages may name it as their author.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attribution_domains: Vec<String>,
+    /// What its owner can ask for with a token (FEP-9091).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub service: Vec<Value>,
     /// Rows of the profile's table.
     pub attachment: Vec<Value>,
     /// No custom emoji yet; an array, because strict readers need one.

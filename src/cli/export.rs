@@ -1,12 +1,14 @@
 //! `everpost export`: progress while it runs, and what was written at the end.
 
 use super::{AccountFlag, output};
+use crate::export::fep_6fcd::KeyFile;
+use crate::export::hugo::Layout;
 use crate::export::output::Output;
 use crate::export::{self, ArchiveWriter, Ids, Options, Subject, Summary};
 use crate::federation::keys;
 use crate::http::site;
 use crate::operations::App;
-use crate::operations::export::{Progress, export};
+use crate::operations::export::{Progress, export, key_files};
 use crate::startup::Started;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use clap::{Args, ValueEnum};
@@ -34,6 +36,9 @@ pub struct Export {
     /// Take posts that are not public too; then keep the archive to yourself
     #[arg(long)]
     include_private: bool,
+    /// Put the account's private keys in too (fep-6fcd): whoever has the archive can speak for the account
+    #[arg(long)]
+    include_keys: bool,
     /// Nothing older: a day (UTC) as 2024-03-01, or a moment as 2024-03-01T12:00:00Z
     #[arg(long, value_name = "DATE", value_parser = parse_since)]
     since: Option<DateTime<Utc>>,
@@ -43,6 +48,9 @@ pub struct Export {
     /// Only posts with this hashtag; may be given several times
     #[arg(long, value_name = "TAG")]
     tag: Vec<String>,
+    /// How posts become pages (hugo)
+    #[arg(long, value_enum)]
+    layout: Option<LayoutName>,
     /// By which ids posts are named
     #[arg(long, value_enum, default_value = "origin")]
     ids: IdsName,
@@ -58,12 +66,25 @@ enum FormatName {
     /// A tar with a manifest, the account export container; PATH may be a folder, then it goes into that
     #[value(name = "fep-6fcd")]
     Fep6fcd,
+    /// A folder with pages of a site, for Hugo and what reads its pages
+    Hugo,
     /// A folder of tables: posts, followers, blocks
     Csv,
     /// A line of JSON for each activity, media as links
     Jsonl,
     /// A folder of pages for any web server, with a search
     Site,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum LayoutName {
+    /// A page for each conversation, its media beside it
+    #[default]
+    Bundle,
+    /// A page for each day, its media in static/
+    Daily,
+    /// A page for each post, its media beside it
+    Post,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -90,7 +111,20 @@ impl Export {
         };
         let subject = Subject { account, options, now: Utc::now() };
         let begun = Instant::now();
-        let (output, writer) = self.format.begin(&self.output, &subject)?;
+        anyhow::ensure!(
+            self.layout.is_none() || self.format == FormatName::Hugo,
+            "--layout goes with --format hugo: no other format has pages"
+        );
+        anyhow::ensure!(
+            !self.include_keys || self.format == FormatName::Fep6fcd,
+            "--include-keys goes with --format fep-6fcd: no other format has a place for keys"
+        );
+        let keys = match self.include_keys {
+            true => key_files(&started.app, &subject.account).await?,
+            false => Vec::new(),
+        };
+        let layout = self.layout.unwrap_or_default();
+        let (output, writer) = self.format.begin(&self.output, &subject, layout, keys)?;
         let bar = Bar::new();
         let show = |progress| bar.show(progress);
         let summary = match writer {
@@ -114,14 +148,25 @@ impl Export {
             }));
         }
         print(&summary, &place, begun.elapsed());
+        if self.include_keys {
+            println!(
+                "It holds the private keys of the account: whoever has it can speak for the account. Keep it like them."
+            );
+        }
         Ok(())
     }
 }
 
 impl FormatName {
     /// Where it is written, and what writes it.
-    fn begin(self, place: &Path, subject: &Subject) -> Result<(Output, Begun), export::Error> {
-        let secret = subject.options.include_private;
+    fn begin(
+        self,
+        place: &Path,
+        subject: &Subject,
+        layout: LayoutName,
+        keys: Vec<KeyFile>,
+    ) -> Result<(Output, Begun), export::Error> {
+        let secret = subject.options.include_private || !keys.is_empty();
         let inside = |name: String| if place.is_dir() { place.join(name) } else { place.to_owned() };
         let (output, writer): (Output, Box<dyn ArchiveWriter>) = match self {
             FormatName::Mastodon => {
@@ -133,7 +178,17 @@ impl FormatName {
             }
             FormatName::Fep6fcd => {
                 let output = Output::file(&inside(export::fep_6fcd::file_name(subject.now)), secret)?;
-                let writer = export::fep_6fcd::Writer::new(output.open()?, subject, Vec::new())?;
+                let writer = export::fep_6fcd::Writer::new(output.open()?, subject, keys)?;
+                (output, Box::new(writer))
+            }
+            FormatName::Hugo => {
+                let output = Output::folder(place, secret)?;
+                let layout = match layout {
+                    LayoutName::Bundle => Layout::Bundle,
+                    LayoutName::Daily => Layout::Daily,
+                    LayoutName::Post => Layout::Post,
+                };
+                let writer = export::hugo::Writer::new(output.path(), layout, subject);
                 (output, Box::new(writer))
             }
             FormatName::Csv => {

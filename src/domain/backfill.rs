@@ -30,6 +30,8 @@ pub const LOOK: TimeDelta = TimeDelta::seconds(15);
 pub const IDLE: TimeDelta = TimeDelta::minutes(2);
 /// The same for one that is offered nothing because of what it runs.
 pub const ASIDE: TimeDelta = TimeDelta::hours(1);
+/// Nothing about a host is put off for longer than this: what lies beyond was written by a wrong clock.
+pub const FARTHEST: TimeDelta = TimeDelta::days(4);
 
 /// What became of an offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -97,7 +97,7 @@ impl Writer {
 
     fn picture(&mut self, name: &str, file: Option<&MediaFile>, open: &mut Open<'_>) -> Result<Option<String>, Error> {
         let Some(file) = file else { return Ok(None) };
-        let name = format!("{name}.{}", file.extension);
+        let name = picture_name(name, file);
         let whole = self.put(&format!("activitypub/{name}"), &Media::Public(file.clone()), file.bytes, open)?;
         Ok(whole.then_some(name))
     }
@@ -172,6 +172,10 @@ fn list_file(list: List) -> &'static str {
     }
 }
 
+fn picture_name(name: &str, file: &MediaFile) -> String {
+    format!("{name}.{}", file.extension)
+}
+
 /// Where an attachment is, beside the outbox.
 fn path(name: &str, extension: &str) -> String {
     format!("attachments/{}.{extension}", name.get(..32).unwrap_or(name))
@@ -193,6 +197,12 @@ fn manifest(subject: &Subject, wire: &Wire, keys: &[KeyFile]) -> String {
     }
     for list in LISTS {
         file(list_file(list), "https://docs.joinmastodon.org/user/moving/#export");
+    }
+    let profile = &subject.account.profile;
+    for (name, picture) in [("avatar", &profile.avatar), ("header", &profile.header)] {
+        if let Some(picture) = picture {
+            file(&picture_name(name, picture), "https://www.w3.org/TR/activitystreams-vocabulary/#dfn-image");
+        }
     }
     text.push_str("      attachments:\n        contents: {}\n");
     if !keys.is_empty() {

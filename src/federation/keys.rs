@@ -15,6 +15,8 @@ pub const ED25519_KEY_ID: &str = "ed25519-key";
 const RSA_BITS: u32 = 2048;
 /// Multicodec prefix of an Ed25519 public key (`ed25519-pub`, 0xed as a varint).
 pub(super) const ED25519_MULTICODEC: [u8; 2] = [0xed, 0x01];
+/// Multicodec prefix of an Ed25519 private key (`ed25519-priv`, 0x1300 as a varint).
+const ED25519_SECRET_MULTICODEC: [u8; 2] = [0x80, 0x26];
 
 /// Why a key cannot be made or used. Never holds key material.
 #[derive(Debug, thiserror::Error)]
@@ -118,6 +120,17 @@ impl Vault {
         Ok(key)
     }
 
+    /// The private half of a stored pair as text, for an export that its owner asked it into, and for nothing else: PKCS #8 in
+    /// PEM for RSA, for Ed25519 the seed in multibase, as Multikeys have it.
+    pub fn disclose(&self, row: &KeyRow) -> Result<String, Error> {
+        let key = self.private_key(row)?;
+        if key.id() == Id::ED25519 {
+            let seed = [ED25519_SECRET_MULTICODEC.as_slice(), &key.raw_private_key()?].concat();
+            return Ok(multibase::encode(multibase::Base::Base58Btc, seed));
+        }
+        String::from_utf8(key.private_key_to_pem_pkcs8()?).map_err(|_| Error::Crypto("its PEM is no text".to_owned()))
+    }
+
     /// Whether the owner has given a key, so that nothing needs to lie open.
     pub fn can_seal(&self) -> bool {
         self.key.is_some()
@@ -195,6 +208,18 @@ mod tests {
         let mut swapped = rows[0].clone();
         swapped.public_key = rows[1].public_key.clone();
         assert!(own.private_key(&swapped).is_err(), "a sealed key is bound to its public half");
+    }
+
+    #[test]
+    fn a_disclosed_key_is_the_one_that_its_public_half_belongs_to() {
+        let rows = vault(&[7; 32]).unwrap().make_pairs(1).unwrap();
+        let vault = vault(&[7; 32]).unwrap();
+        let rsa = PKey::private_key_from_pem(vault.disclose(&rows[0]).unwrap().as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(rsa.public_key_to_pem().unwrap()).unwrap(), rows[0].public_key);
+        let (_, seed) = multibase::decode(vault.disclose(&rows[1]).unwrap()).unwrap();
+        let seed = seed.strip_prefix(ED25519_SECRET_MULTICODEC.as_slice()).unwrap();
+        let ed25519 = PKey::private_key_from_raw_bytes(seed, Id::ED25519).unwrap();
+        assert_eq!(multikey(&ed25519.raw_public_key().unwrap()), rows[1].public_key);
     }
 
     #[test]

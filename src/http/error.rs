@@ -21,6 +21,8 @@ pub struct Error {
     sentence: String,
     retry_after: Option<u32>,
     allow: Option<&'static str>,
+    /// By what a 401 wants to be shown who asks.
+    challenge: &'static str,
     is_postponed: bool,
 }
 
@@ -63,7 +65,8 @@ impl Shown {
 
 impl Error {
     fn new(status: StatusCode, sentence: impl Into<String>) -> Error {
-        Error { status, sentence: sentence.into(), retry_after: None, allow: None, is_postponed: false }
+        let sentence = sentence.into();
+        Error { status, sentence, retry_after: None, allow: None, challenge: "Signature", is_postponed: false }
     }
 
     /// Nothing is there (404).
@@ -84,6 +87,12 @@ impl Error {
     /// Who asks is not proven to be who they say (401).
     pub fn unauthorized(sentence: &str) -> Error {
         Error::new(StatusCode::UNAUTHORIZED, sentence)
+    }
+
+    /// Only who brings a token is let in here, and this one is none (401).
+    pub fn needs_token() -> Error {
+        let error = Error::new(StatusCode::UNAUTHORIZED, "This takes a token: Authorization: Bearer and the token.");
+        Error { challenge: "Bearer", ..error }
     }
 
     /// Nothing is taken from or given to whoever asks (403).
@@ -209,7 +218,7 @@ impl ResponseError for Error {
         }
         if self.status == StatusCode::UNAUTHORIZED {
             // RFC 9110 wants it named; whoever signs knows it.
-            response.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static("Signature")));
+            response.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static(self.challenge)));
         }
         let cacheable = matches!(self.status, StatusCode::NOT_FOUND | StatusCode::GONE);
         let cache = if cacheable { ERROR_CACHE } else { "no-store" };

@@ -125,6 +125,12 @@ pub fn from_trusted_proxy(request: &HttpRequest) -> bool {
     settings.zip(peer).is_some_and(known)
 }
 
+/// The token that a request brings.
+pub fn bearer(request: &HttpRequest) -> Option<&str> {
+    let given = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    given.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim())
+}
+
 /// Whether ActivityPub is wanted: any Accept line names it, with or without a profile, at least as dearly as HTML.
 /// `*/*` and silence mean HTML.
 pub fn wants_activitypub(headers: &HeaderMap) -> bool {

@@ -4,6 +4,7 @@
 //! and whoever asks a proxy may be anybody, for not every proxy says that it is one.
 
 use super::error::Error;
+use super::extract::bearer;
 use super::{Data, Settings, extract};
 use crate::domain::delivery::QueueFigures;
 use crate::domain::token::Scope;
@@ -93,12 +94,6 @@ pub async fn metrics(
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
         .body(text))
-}
-
-/// The token that a request brings.
-fn bearer(request: &HttpRequest) -> Option<&str> {
-    let given = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
-    given.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim())
 }
 
 /// Whether a request knows the token of the configuration; or comes from this machine, to this machine, and through nobody,

@@ -10,6 +10,7 @@ pub mod collections;
 pub mod echoes;
 pub mod entries;
 pub mod error;
+pub mod export;
 pub mod extract;
 pub mod feeds;
 pub mod fetches;
@@ -94,6 +95,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(post("/inbox", inbox::shared))
         .service(get("/users/{handle}", activitypub::account))
         .service(post("/users/{handle}/inbox", inbox::of_account))
+        .service(post("/users/{handle}/export", export::export))
         .service(object("/users/{handle}/outbox", collections::outbox))
         .service(object("/users/{handle}/{which:followers|following}", collections::people))
         .service(object("/users/{handle}/collections/{which:featured|tags}", collections::featured))
@@ -253,6 +255,7 @@ pub async fn serve(
     let (end, ending) = tokio::sync::oneshot::channel::<()>();
     let counting = tokio::spawn(counter.run(counted, limits.clone().into_inner(), async move { drop(ending.await) }));
     let listener_task = cache.is_on().then(|| tokio::spawn(async move { store.listen(|what| heard.hear(what)).await }));
+    let turn = web::Data::new(export::Turn::default());
     let tls = settings.tls.clone();
     let server = actix_web::HttpServer::new(move || {
         actix_web::App::new()
@@ -266,6 +269,7 @@ pub async fn serve(
             .app_data(web::Data::new(fetches.clone()))
             .app_data(figures.clone())
             .app_data(known.clone())
+            .app_data(turn.clone())
             .configure(routes)
     });
     let server = match tls {

@@ -105,6 +105,9 @@ impl Default for Limits {
     }
 }
 
+/// The bytes of a file, with their number.
+pub type Opened = (u64, Box<dyn Read>);
+
 /// The media files.
 #[derive(Clone, Debug)]
 pub struct MediaStore {
@@ -191,11 +194,27 @@ impl MediaStore {
     }
 
     /// The bytes of a file, or of its thumbnail in a slot, with their number; `None` when it is not there. Blocking.
-    pub fn open(&self, file: &MediaFile, slot: Option<u32>) -> Result<Option<(u64, Box<dyn Read>)>, Error> {
+    pub fn open(&self, file: &MediaFile, slot: Option<u32>) -> Result<Option<Opened>, Error> {
         match block_on(self.store.get(&self.key(file, slot))) {
             Ok(found) => Ok(Some((found.meta.size, reader(found)))),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Put back what [`MediaStore::open`] gave, under the name of a file or a thumbnail, as it is: nothing of it is judged or
+    /// measured. On disk before it returns. Blocking.
+    pub fn put_back(&self, name: &str, source: &mut dyn Read) -> Result<(), Error> {
+        let mut spool = Spool::fill(Place::Folder(&self.root), source, u64::MAX)?;
+        self.put(&key(name, name), &mut spool)
+    }
+
+    /// Whether nothing is kept. Blocking.
+    pub fn is_empty(&self) -> Result<bool, Error> {
+        match block_on(self.store.list(None).next()) {
+            None | Some(Err(object_store::Error::NotFound { .. })) => Ok(true),
+            Some(Ok(_)) => Ok(false),
+            Some(Err(error)) => Err(error.into()),
         }
     }
 

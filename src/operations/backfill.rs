@@ -9,7 +9,7 @@
 use super::announcements::Announcer;
 use super::{App, Error, each};
 use crate::domain::account::Account;
-use crate::domain::backfill::{ASIDE, IDLE, LIFE, LOOK, Offer, OfferOutcome, Server, Step};
+use crate::domain::backfill::{ASIDE, FARTHEST, IDLE, LIFE, LOOK, Offer, OfferOutcome, Server, Step};
 use crate::domain::delivery::Outgoing;
 use crate::domain::ids::AccountId;
 use crate::domain::software::Channel;
@@ -34,6 +34,7 @@ const MOST_KNOWN: usize = 50;
 /// Look at the servers whose turn it is, once; how many there were.
 pub async fn run(app: &App, now: DateTime<Utc>) -> Result<usize, Error> {
     app.store.meet_servers(now).await?;
+    app.store.mend_servers(now, now + FARTHEST).await?;
     let servers = app.store.take_servers(TAKEN, now, now + TURN).await?;
     each(servers, AT_ONCE, |server| turn(app, server, now)).await
 }

@@ -4,20 +4,27 @@
 
 use super::private::{self, Files, Pages};
 use super::{App, Error, blocking};
+use crate::activitystreams::archived;
+use crate::domain::account::Account;
 use crate::domain::block::BlockTarget;
 use crate::domain::follower::FollowState;
 use crate::domain::ids::{AccountId, ContextId, PostId};
 use crate::domain::post::Entry;
 use crate::domain::source::Format;
+use crate::export::fep_6fcd::{self, KeyFile};
 use crate::export::{
-    self, ArchiveWriter, Item, Kept, List, Media, Order, PublicBoost, PublicPost, Reference, Subject, Summary, Wants,
+    self, ArchiveWriter, Item, Kept, List, Media, Options, Order, PublicBoost, PublicPost, Reference, Subject, Summary,
+    Wants,
 };
 use crate::federation::keys::Vault;
 use crate::media::MediaStore;
+use crate::store;
 use crate::store::exported::{Exported, Other, Reached, Selection};
-use chrono::DateTime;
+use crate::store::keys::{KeyOwner, KeyRow};
+use chrono::{DateTime, Utc};
 use std::collections::HashSet;
-use std::io::Read;
+use std::fs::File;
+use std::io::{Read, Seek};
 use tokio::sync::mpsc;
 
 /// Posts, files, and followers that are read together: memory is bounded by them.
@@ -52,7 +59,12 @@ pub async fn export(
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Summary, Error> {
     // It holds the media too: else a file could be let go of between its row and its bytes.
-    let lock = app.store.lock_import(subject.account.id).await?;
+    let lock = app.store.lock_import(subject.account.id).await.map_err(|error| match error {
+        store::Error::Busy(_) => Error::Refused(
+            "an import into this account, or another export of it, is running; wait for it to end".to_owned(),
+        ),
+        other => other.into(),
+    })?;
     let wants = writer.wants();
     let (sender, steps) = mpsc::channel(1);
     let source = MediaSource {
@@ -73,7 +85,45 @@ pub async fn export(
     read?;
     let summary = written??;
     lock.release().await?;
+    // What was withdrawn meanwhile was held too.
+    app.forget_media().await?;
     summary.ok_or_else(|| Error::Task("the export was broken off".to_owned()))
+}
+
+/// The key pairs of an account as files of an export, their private halves open.
+pub async fn key_files(app: &App, account: &Account) -> Result<Vec<KeyFile>, Error> {
+    let rows = app.store.list_keys(KeyOwner::Account(account.id)).await?;
+    let file = |row: &KeyRow| {
+        let secret = app.vault.disclose(row)?;
+        let json = archived::key_pair(account, &row.kind, &row.key_id, &row.public_key, &secret);
+        Ok(KeyFile { name: row.key_id.clone(), json })
+    };
+    rows.iter().map(file).collect()
+}
+
+/// What the container of an account is called that is made at `now`.
+pub fn file_name(now: DateTime<Utc>) -> String {
+    fep_6fcd::file_name(now)
+}
+
+/// The account container with everything that is public (FEP-9091), in a temporary file without a name, from its beginning.
+///
+/// `Later` while an import into the account runs, or another export of it.
+pub async fn container(app: &App, account: &Account, now: DateTime<Utc>) -> Result<File, Error> {
+    let subject = Subject { account: account.clone(), options: Options::default(), now };
+    let writing = subject.clone();
+    let begin = move || {
+        let file = tempfile::tempfile()?;
+        let writer = fep_6fcd::Writer::new(file.try_clone()?, &writing, Vec::new())?;
+        Ok::<_, export::Error>((file, writer))
+    };
+    let (mut file, writer) = blocking(begin).await??;
+    export(app, &subject, Box::new(writer), &|_| {}).await.map_err(|error| match error {
+        Error::Refused(why) => Error::Later(why),
+        other => other,
+    })?;
+    file.rewind().map_err(export::Error::from)?;
+    Ok(file)
 }
 
 /// Hand everything to the writer. That it takes nothing more is no failure here: it says why itself.

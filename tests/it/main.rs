@@ -5,13 +5,17 @@
 mod activitypub;
 mod architecture;
 mod archives;
+mod backup;
 mod cache;
 mod cli;
 mod collections;
 mod crash;
 mod delivery;
+mod diff;
 mod discovery;
 mod doctor;
+mod equality;
+mod exported;
 mod federation;
 mod feeds;
 mod import;

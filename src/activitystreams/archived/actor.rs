@@ -39,7 +39,6 @@ pub fn actor(account: &Account, names: &Names, beside: &Beside) -> Value {
         "summary": account.profile.summary.as_str(),
         "url": page,
         "manuallyApprovesFollowers": account.settings.manually_approves_followers,
-        "published": timestamp(account.began()),
         "tag": [],
         "attachment": fields.collect::<Vec<_>>(),
         "likes": "likes.json",
@@ -52,6 +51,7 @@ pub fn actor(account: &Account, names: &Names, beside: &Beside) -> Value {
             set("indexable", json!(facts.indexable));
             set("suspended", json!(facts.suspended));
             set("alsoKnownAs", json!(facts.also_known_as));
+            facts.published.iter().for_each(|began| set("published", json!(timestamp(*began))));
             facts.handle.iter().for_each(|handle| set("webfinger", json!(handle)));
             facts.moved_to.iter().for_each(|target| set("movedTo", json!(target)));
         }
@@ -59,6 +59,7 @@ pub fn actor(account: &Account, names: &Names, beside: &Beside) -> Value {
             set("discoverable", json!(account.settings.discoverable));
             set("indexable", json!(account.settings.indexable));
             if names.ours {
+                set("published", json!(timestamp(account.began())));
                 set("alsoKnownAs", json!(account.also_known_as()));
                 set("webfinger", json!(account.address()));
                 account.moved_to.iter().for_each(|target| set("movedTo", json!(target)));
@@ -73,4 +74,29 @@ pub fn actor(account: &Account, names: &Names, beside: &Beside) -> Value {
         }
     }
     value
+}
+
+/// A key pair of an account as a document of an export: of Ed25519 a Multikey (FEP-521a), of RSA what servers have in actors.
+/// `fragment` is that of its id, `secret` its private half as text.
+pub fn key_pair(account: &Account, kind: &str, fragment: &str, public: &str, secret: &str) -> Value {
+    let actor = account.urls().actor();
+    let id = format!("{actor}#{fragment}");
+    match kind {
+        "ed25519" => json!({
+            "@context": "https://w3id.org/security/multikey/v1",
+            "id": id,
+            "type": "Multikey",
+            "controller": actor,
+            "publicKeyMultibase": public,
+            "secretKeyMultibase": secret,
+        }),
+        _ => json!({
+            "@context": "https://w3id.org/security/v1",
+            "id": id,
+            "type": "Key",
+            "owner": actor,
+            "publicKeyPem": public,
+            "privateKeyPem": secret,
+        }),
+    }
 }

@@ -7,7 +7,7 @@
 mod actor;
 mod withheld;
 
-pub use actor::{Beside, actor};
+pub use actor::{Beside, actor, key_pair};
 pub use withheld::{NotPublic, for_nobody, plain_document, readdress};
 
 use super::context::PUBLIC;

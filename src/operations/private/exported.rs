@@ -9,9 +9,10 @@ use crate::domain::ids::AccountId;
 use crate::domain::private::{PrivateFile, PrivateId};
 use crate::export::{Item, Media, Options};
 use crate::federation::keys::Vault;
+use crate::media::Opened;
 use crate::operations::{App, Error, blocking};
 use std::collections::HashSet;
-use std::io::{Read, Seek};
+use std::io::Seek;
 
 /// Posts that are opened together.
 const BATCH: i64 = 100;
@@ -69,7 +70,7 @@ pub(in crate::operations) fn open_file(
     files: &Files,
     account: AccountId,
     file: &PrivateFile,
-) -> Result<Option<(u64, Box<dyn Read>)>, Error> {
+) -> Result<Option<Opened>, Error> {
     if !files.holds(account, &file.name) {
         return Ok(None);
     }

@@ -79,6 +79,18 @@ impl Store {
         Ok(new.execute(&mut self.connection().await?).await?)
     }
 
+    /// Put right what a clock wrote of servers that ran ahead: nothing of theirs lies beyond `farthest`.
+    pub async fn mend_servers(&self, now: DateTime<Utc>, farthest: DateTime<Utc>) -> Result<usize, Error> {
+        let mend = diesel::sql_query(
+            "UPDATE servers SET look_at = least(look_at, $1), ask_at = least(ask_at, $1), offered_at = least(offered_at, $1), \
+                 paused_until = least(paused_until, $1) \
+             WHERE greatest(look_at, ask_at, offered_at, paused_until) > $2",
+        )
+        .bind::<Timestamptz, _>(now)
+        .bind::<Timestamptz, _>(farthest);
+        Ok(mend.execute(&mut self.connection().await?).await?)
+    }
+
     /// Servers whose turn it is, at most `limit`; nobody else gets them until `until`, or until they are let go of.
     pub async fn take_servers(
         &self,

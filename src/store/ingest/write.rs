@@ -306,10 +306,11 @@ async fn replace(
         .execute(connection)
         .await?;
     let mut is_news = false;
-    if edited || stated.is_some() {
+    let other_text = text != new.content.as_str() || warning != new.warning;
+    // That others liked it meanwhile, or that its archive has other paths, is no edit.
+    if edited && other_text || stated.is_some() {
         let at = stated.unwrap_or(now);
         diesel::update(row).set(posts::updated_at.eq(at)).execute(connection).await?;
-        let other_text = text != new.content.as_str() || warning != new.warning;
         is_news = other_text && exposed.is_some() && existing.withdrawn.is_none() && at > updated.unwrap_or(published);
     }
     diesel::delete(post_sources::table.find(existing.id.0)).execute(connection).await?;

@@ -73,6 +73,19 @@ async fn every_fixture_comes_in_packed_and_is_unchanged_the_second_time() {
 }
 
 #[tokio::test]
+async fn a_later_archive_that_only_counts_more_likes_edits_nothing() {
+    let (app, folder) = (TestApp::start().await, tempfile::tempdir().unwrap());
+    let liked = |number: u64| create(note(1, json!({ "likes": { "type": "Collection", "totalItems": number } })));
+    for number in [1, 2] {
+        import(&app, &put(folder.path(), "outbox.json", &outbox(&[liked(number)]))).await;
+    }
+    let account = app.account("ann").await;
+    let entry = app.app.store.list_archived(Some(account.id), PostId(0), 1).await.unwrap().remove(0).entry;
+    let post = entry.post().unwrap();
+    assert_eq!((post.details.totals.likes, post.updated), (Some(2), None));
+}
+
+#[tokio::test]
 async fn no_word_and_no_picture_of_a_post_for_fewer_people_is_kept_anywhere() {
     let (app, folder) = (TestApp::start().await, tempfile::tempdir().unwrap());
     for (name, _, _) in NAMES {

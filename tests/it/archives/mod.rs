@@ -6,7 +6,7 @@ mod hostile_containers;
 mod hostile_items;
 mod imported;
 mod profile;
-mod roundtrip;
+pub mod roundtrip;
 mod shown;
 mod stored;
 

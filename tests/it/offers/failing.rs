@@ -90,3 +90,19 @@ async fn a_block_ends_it_for_good() {
     let progress = yard.app().store.list_progress(account).await.unwrap();
     assert!(progress[0].stopped);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_clock_wrote_that_ran_ahead_for_a_year_holds_no_offer_up() {
+    let mut yard = Yard::open(3, 3).await;
+    yard.after(1).await;
+    yard.fetch("a.example", id(2)).await;
+    yard.pass(3).await;
+    assert_eq!(yard.taken("a.example"), ["Add 2", "Remove 2"]);
+    yard.office.database.execute(
+        "UPDATE servers SET look_at = look_at + interval '1 year', ask_at = ask_at + interval '1 year', \
+             offered_at = offered_at + interval '1 year', paused_until = look_at + interval '1 year', pause_reason = 'a test'",
+    );
+    yard.after(1).await;
+    yard.after(5).await;
+    assert_eq!(yard.taken("a.example")[2..], ["Add 1"]);
+}

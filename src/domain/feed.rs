@@ -1,5 +1,7 @@
-//! How the history of a feed is cut into documents that can be kept: the feed itself with what is newest, and behind it
-//! archive documents, each with its own entries (RFC 5005, section 4; decision 0031). Start with [`Outline`].
+//! How the history of a feed is cut into documents that can be kept.
+//!
+//! The feed itself has what is newest, and behind it stand archive documents, each with its own entries (RFC 5005, section 4;
+//! decision 0031). Start with [`Outline`].
 
 use super::ids::PostId;
 use chrono::{DateTime, Datelike, Utc};

@@ -6,7 +6,7 @@
 
 use super::respond::Finished;
 use crate::domain::account::Account;
-use crate::domain::feed::{Outline, Part};
+use crate::domain::feed::Outline;
 use crate::domain::ids::DomainId;
 use crate::operations::proofs::Prover;
 use crate::store::changes::Heard;
@@ -94,7 +94,7 @@ impl Cache {
                             account.profile.summary.as_str().len() + fields.sum::<usize>() + size_of::<Account>()
                         }
                         Name::Prover(_) => OPEN_KEY,
-                        Name::Outline(outline) => outline.parts().len() * size_of::<Part>(),
+                        Name::Outline(outline) => size_of_val(outline.parts()),
                     };
                     weight(text(key.len() + size))
                 })

@@ -11,6 +11,7 @@ pub mod backup;
 mod block_lists;
 pub mod blocks;
 mod copies;
+pub mod diff;
 pub mod domains;
 pub mod errands;
 pub mod export;

@@ -11,6 +11,7 @@ pub mod archive;
 pub mod backfill;
 pub mod blocks;
 pub mod changes;
+pub mod compared;
 pub mod deliveries;
 mod details;
 pub mod domains;

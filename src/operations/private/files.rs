@@ -67,15 +67,15 @@ impl Files {
         Ok(PrivateFile { name, media_type: found.media_type, extension: found.extension, bytes: found.bytes })
     }
 
-    /// Open a file into `sink`, and see that it is the one that the name means. If it fails, throw away what `sink` got.
-    /// Blocking.
+    /// Open a file into `sink`, and see that it is the one that the name means; the SHA-256 of what is in it, in hexadecimal
+    /// digits. If it fails, throw away what `sink` got. Blocking.
     pub(super) fn open(
         &self,
         vault: &Vault,
         account: AccountId,
         file: &PrivateFile,
         sink: &mut dyn Write,
-    ) -> Result<(), Error> {
+    ) -> Result<String, Error> {
         let mut source = File::open(self.path(account, &file.name)).map_err(io)?;
         let mut hashing = Hashing { sink, hash: openssl::sha::Sha256::new() };
         vault.open_sealed(&bound(account), &mut source, &mut hashing)?;
@@ -83,7 +83,7 @@ impl Files {
         if hex(&vault.name_of(&bound(account), sha256.as_bytes())?) != file.name {
             return Err(Error::Keys(keys::Error::Closed { what: bound(account) }));
         }
-        Ok(())
+        Ok(sha256)
     }
 
     /// Length in bytes and the bytes of a file, sealed as they are; `None` when it is not there. Blocking.

@@ -1,8 +1,10 @@
 //! Posts that were not for everyone: sealed as they are imported, and opened for who has the key file.
 //!
-//! Nothing here leads to a `Post` or a page. `keep.rs` is the import's side, `exported.rs` the export's, `envelope.rs` what is
-//! sealed, `files.rs` the media. Errors, logs and reports name places and numbers, never words.
+//! Nothing here leads to a `Post` or a page. `keep.rs` is the import's side, `exported.rs` the export's, `compare.rs` what
+//! `everpost diff` asks, `envelope.rs` what is sealed, `files.rs` the media. Errors, logs and reports name places and
+//! numbers, never words.
 
+pub(super) mod compare;
 mod envelope;
 mod exported;
 mod files;

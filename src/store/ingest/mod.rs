@@ -7,6 +7,8 @@ mod find;
 mod insert;
 mod write;
 
+pub(super) use find::list_ids;
+
 use super::announcements::OfBatch;
 use super::listing::{KeptCounts, count_kept};
 use super::schema::{attachments, post_sources, posts};

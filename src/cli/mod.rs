@@ -1,10 +1,11 @@
 //! The command line: every subcommand, what it prints, and its exit code.
 //!
-//! 0 done, 1 failure, 2 nothing readable, 3 loss under `--strict`, 64 wrong usage; `everpost diff` ends with 1 for a difference
-//! and with 2 for any failure, as `diff` does. With `--json` the object is the only standard output.
+//! 0 done, 1 failure, 2 nothing readable, 3 loss under `--strict` or in a backup, 64 wrong usage; `everpost diff` ends with 1
+//! for a difference and with 2 for any failure, as `diff` does. With `--json` the object is the only standard output.
 
 mod accounts;
 mod backfill;
+mod backup;
 mod blocks;
 mod diff;
 mod doctor;
@@ -23,6 +24,7 @@ mod private;
 mod profile;
 mod queue;
 mod report;
+mod restore;
 mod resurface;
 mod tokens;
 mod verify;
@@ -106,6 +108,8 @@ enum Command {
     #[command(subcommand)]
     Config(ConfigCommand),
     Verify(verify::Verify),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     Doctor(doctor::Doctor),
     /// Owns the private database; started by the other commands
     #[command(name = crate::postgres::SUBCOMMAND, hide = true)]
@@ -237,6 +241,8 @@ async fn command(command: Command, settings: Settings) -> anyhow::Result<ExitCod
                 return Ok(ExitCode::FAILURE);
             }
         }
+        Command::Backup(backup) => return backup.run(&settings).await,
+        Command::Restore(restore) => restore.run(&settings).await?,
         Command::Diff(diff) => return diff.run(&open(&settings).await?, settings.import).await,
         Command::Domain(command) => command.run(&settings).await?,
         Command::Doctor(_) | Command::Supervise { .. } => {}
@@ -253,6 +259,7 @@ async fn open(settings: &Settings) -> anyhow::Result<startup::Started> {
 }
 
 async fn migrate(settings: &Settings) -> anyhow::Result<()> {
+    operations::backup::restore::refuse_unfinished(&settings.storage.data_dir)?;
     let database = startup::database(settings).await?;
     let url = database.url.clone();
     let done = tokio::task::spawn_blocking(move || crate::store::Store::migrate(&url)).await??;

@@ -5,6 +5,7 @@
 mod activitypub;
 mod architecture;
 mod archives;
+mod backup;
 mod cache;
 mod cli;
 mod collections;
@@ -16,6 +17,7 @@ mod doctor;
 mod equality;
 mod exported;
 mod federation;
+mod feeds;
 mod import;
 mod inbox;
 mod mastodon;

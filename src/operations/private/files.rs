@@ -86,6 +86,38 @@ impl Files {
         Ok(sha256)
     }
 
+    /// Length in bytes and the bytes of a file, sealed as they are; `None` when it is not there. Blocking.
+    pub(in crate::operations) fn closed(&self, account: AccountId, name: &str) -> Result<Option<(u64, File)>, Error> {
+        match File::open(self.path(account, name)) {
+            Ok(file) => Ok(Some((file.metadata().map_err(io)?.len(), file))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io(error)),
+        }
+    }
+
+    /// Put back what [`Files::closed`] gave. On disk before it returns. Blocking.
+    pub(in crate::operations) fn put_back(
+        &self,
+        account: AccountId,
+        name: &str,
+        source: &mut dyn Read,
+    ) -> Result<(), Error> {
+        let path = self.path(account, name);
+        let folder = path.parent().unwrap_or(&self.root);
+        make(folder)?;
+        let mut partial = Partial::create(folder)?;
+        std::io::copy(source, &mut partial.file).map_err(io)?;
+        partial.file.sync_all().map_err(io)?;
+        std::fs::rename(&partial.path, &path).map_err(io)?;
+        partial.renamed = true;
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)
+    }
+
+    /// Whether no account has any.
+    pub(in crate::operations) fn is_empty(&self) -> bool {
+        std::fs::read_dir(&self.root).map_or(true, |mut entries| entries.next().is_none())
+    }
+
     /// Whether the file of that name is there.
     pub(super) fn holds(&self, account: AccountId, name: &str) -> bool {
         self.path(account, name).exists()

@@ -100,7 +100,11 @@ impl Export {
         };
         let (output, writer) = self.format.begin(&self.output, &subject, keys)?;
         let bar = Bar::new();
-        let summary = export(&started.app, &subject, writer, &|progress| bar.show(progress)).await;
+        let show = |progress| bar.show(progress);
+        let summary = tokio::select! {
+            summary = export(&started.app, &subject, writer, &show) => summary,
+            _ = tokio::signal::ctrl_c() => anyhow::bail!("it was broken off, and nothing of it is left"),
+        };
         bar.bar.finish_and_clear();
         let summary = summary?;
         let place = output.commit()?;

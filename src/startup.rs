@@ -9,6 +9,7 @@ use crate::federation::keys::Vault;
 use crate::http;
 use crate::http::tls::Certificate;
 use crate::media::MediaStore;
+use crate::operations::backup::restore;
 use crate::operations::{self, App, backfill, domains, errands, private, resurface};
 use crate::postgres::{self, PrivatePostgres};
 use crate::store::Store;
@@ -103,6 +104,7 @@ pub async fn open(settings: &Settings) -> anyhow::Result<Started> {
 /// The same without a look at the domain, for the commands that put the domain right.
 pub async fn open_unchecked(settings: &Settings) -> anyhow::Result<(App, Database)> {
     config::refuse_danger()?;
+    restore::refuse_unfinished(&settings.storage.data_dir)?;
     let vault = Vault::open(settings.secrets.key_file.as_deref())?;
     let database = database(settings).await?;
     let url = database.url.clone();
@@ -111,8 +113,7 @@ pub async fn open_unchecked(settings: &Settings) -> anyhow::Result<(App, Databas
     if !migrated.is_empty() {
         tracing::info!(migrations = migrated.len(), "the tables were brought up to this version");
     }
-    let data_dir = std::path::absolute(&settings.storage.data_dir).context("storage.data_dir")?;
-    let (media, private) = (media(settings)?, private::Files::new(&data_dir.join("private")));
+    let (media, private) = (media(settings)?, sealed_files(settings)?);
     let store = Store::connect(&database.url, settings.database.pool_size)?;
     let app = App::new(store, media, vault, private, Client::new(&outbound(settings))?);
     Ok((App { news: News::lasting(settings.federation.push_max_age), ..app }, database))
@@ -131,6 +132,12 @@ pub fn media(settings: &Settings) -> anyhow::Result<MediaStore> {
     let folder = settings.storage.media.clone().unwrap_or_else(|| data_dir.join("media"));
     MediaStore::in_folder(&folder, settings.media.clone())
         .with_context(|| format!("the media folder {}", folder.display()))
+}
+
+/// The sealed files of posts that are not public: `private` in the data folder.
+pub fn sealed_files(settings: &Settings) -> anyhow::Result<private::Files> {
+    let data_dir = std::path::absolute(&settings.storage.data_dir).context("storage.data_dir")?;
+    Ok(private::Files::new(&data_dir.join("private")))
 }
 
 /// Take as many open files as the system allows in all. The usual limit, 1,024, is for programs that would break with more;

@@ -152,7 +152,7 @@ pub fn nodeinfo(version: &str, usage: Usage, contact: &str) -> Value {
         "version": version,
         "software": software,
         "protocols": ["activitypub"],
-        "services": { "inbound": [], "outbound": [] },
+        "services": { "inbound": [], "outbound": ["atom1.0", "rss2.0"] },
         "openRegistrations": false,
         "usage": { "users": { "total": usage.users }, "localPosts": usage.posts },
         "metadata": metadata,

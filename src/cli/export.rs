@@ -2,6 +2,7 @@
 
 use super::{AccountFlag, output};
 use crate::export::fep_6fcd::KeyFile;
+use crate::export::hugo::Layout;
 use crate::export::output::Output;
 use crate::export::{self, ArchiveWriter, Ids, Options, Subject, Summary};
 use crate::federation::keys;
@@ -45,6 +46,9 @@ pub struct Export {
     /// Only posts with this hashtag; may be given several times
     #[arg(long, value_name = "TAG")]
     tag: Vec<String>,
+    /// How posts become pages (hugo)
+    #[arg(long, value_enum)]
+    layout: Option<LayoutName>,
     /// By which ids posts are named
     #[arg(long, value_enum, default_value = "origin")]
     ids: IdsName,
@@ -60,10 +64,23 @@ enum FormatName {
     /// A tar with a manifest, the account export container; PATH may be a folder, then it goes into that
     #[value(name = "fep-6fcd")]
     Fep6fcd,
+    /// A folder with pages of a site, for Hugo and what reads its pages
+    Hugo,
     /// A folder of tables: posts, followers, blocks
     Csv,
     /// A line of JSON for each activity, media as links
     Jsonl,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum LayoutName {
+    /// A page for each conversation, its media beside it
+    #[default]
+    Bundle,
+    /// A page for each day, its media in static/
+    Daily,
+    /// A page for each post, its media beside it
+    Post,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -91,6 +108,10 @@ impl Export {
         let subject = Subject { account, options, now: Utc::now() };
         let begun = Instant::now();
         anyhow::ensure!(
+            self.layout.is_none() || self.format == FormatName::Hugo,
+            "--layout goes with --format hugo: no other format has pages"
+        );
+        anyhow::ensure!(
             !self.include_keys || self.format == FormatName::Fep6fcd,
             "--include-keys goes with --format fep-6fcd: no other format has a place for keys"
         );
@@ -98,7 +119,8 @@ impl Export {
             true => key_files(&started.app, &subject.account).await?,
             false => Vec::new(),
         };
-        let (output, writer) = self.format.begin(&self.output, &subject, keys)?;
+        let layout = self.layout.unwrap_or_default();
+        let (output, writer) = self.format.begin(&self.output, &subject, layout, keys)?;
         let bar = Bar::new();
         let show = |progress| bar.show(progress);
         let summary = tokio::select! {
@@ -137,6 +159,7 @@ impl FormatName {
         self,
         place: &Path,
         subject: &Subject,
+        layout: LayoutName,
         keys: Vec<KeyFile>,
     ) -> Result<(Output, Box<dyn ArchiveWriter>), export::Error> {
         let secret = subject.options.include_private || !keys.is_empty();
@@ -152,6 +175,16 @@ impl FormatName {
             FormatName::Fep6fcd => {
                 let output = Output::file(&inside(export::fep_6fcd::file_name(subject.now)), secret)?;
                 let writer = export::fep_6fcd::Writer::new(output.open()?, subject, keys)?;
+                (output, Box::new(writer))
+            }
+            FormatName::Hugo => {
+                let output = Output::folder(place, secret)?;
+                let layout = match layout {
+                    LayoutName::Bundle => Layout::Bundle,
+                    LayoutName::Daily => Layout::Daily,
+                    LayoutName::Post => Layout::Post,
+                };
+                let writer = export::hugo::Writer::new(output.path(), layout, subject);
                 (output, Box::new(writer))
             }
             FormatName::Csv => {

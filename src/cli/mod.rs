@@ -1,10 +1,13 @@
 //! The command line: every subcommand, what it prints, and its exit code.
 //!
-//! 0 done, 1 failure, 2 nothing readable, 3 loss under `--strict`, 64 wrong usage. With `--json` the object is the only standard output.
+//! 0 done, 1 failure, 2 nothing readable, 3 loss under `--strict` or in a backup, 64 wrong usage; `everpost diff` ends with 1
+//! for a difference and with 2 for any failure, as `diff` does. With `--json` the object is the only standard output.
 
 mod accounts;
 mod backfill;
+mod backup;
 mod blocks;
+mod diff;
 mod doctor;
 mod domains;
 mod export;
@@ -21,6 +24,7 @@ mod private;
 mod profile;
 mod queue;
 mod report;
+mod restore;
 mod resurface;
 mod tokens;
 mod verify;
@@ -37,6 +41,9 @@ use std::process::ExitCode;
 const WRONG_USAGE: u8 = 64;
 /// Exit code when nothing readable was found.
 const NOTHING_READABLE: u8 = 2;
+
+/// Exit code of a comparison that failed, so that no failure passes for a difference.
+const NOT_COMPARED: u8 = 2;
 
 /// Keeps archived posts alive on the fediverse.
 #[derive(Debug, Parser)]
@@ -90,6 +97,7 @@ enum Command {
     /// The host names that this server answers for
     #[command(subcommand)]
     Domain(domains::Command),
+    Diff(diff::Diff),
     /// What is to be sent to other servers, and how they take it
     #[command(subcommand)]
     Queue(queue::Command),
@@ -100,6 +108,8 @@ enum Command {
     #[command(subcommand)]
     Config(ConfigCommand),
     Verify(verify::Verify),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     Doctor(doctor::Doctor),
     /// Owns the private database; started by the other commands
     #[command(name = crate::postgres::SUBCOMMAND, hide = true)]
@@ -164,12 +174,14 @@ pub fn run() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(WRONG_USAGE) } else { ExitCode::SUCCESS };
         }
     };
+    let compares = matches!(cli.command, Command::Diff(_));
     match execute(cli) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("everpost: {error:#}");
             match error.downcast_ref::<operations::Error>() {
                 Some(operations::Error::NothingReadable(_)) => ExitCode::from(NOTHING_READABLE),
+                _ if compares => ExitCode::from(NOT_COMPARED),
                 _ => ExitCode::FAILURE,
             }
         }
@@ -229,6 +241,9 @@ async fn command(command: Command, settings: Settings) -> anyhow::Result<ExitCod
                 return Ok(ExitCode::FAILURE);
             }
         }
+        Command::Backup(backup) => return backup.run(&settings).await,
+        Command::Restore(restore) => restore.run(&settings).await?,
+        Command::Diff(diff) => return diff.run(&open(&settings).await?, settings.import).await,
         Command::Domain(command) => command.run(&settings).await?,
         Command::Doctor(_) | Command::Supervise { .. } => {}
     }
@@ -244,6 +259,7 @@ async fn open(settings: &Settings) -> anyhow::Result<startup::Started> {
 }
 
 async fn migrate(settings: &Settings) -> anyhow::Result<()> {
+    operations::backup::restore::refuse_unfinished(&settings.storage.data_dir)?;
     let database = startup::database(settings).await?;
     let url = database.url.clone();
     let done = tokio::task::spawn_blocking(move || crate::store::Store::migrate(&url)).await??;

@@ -69,6 +69,7 @@ fn to_json(report: &Report, findings: Vec<Value>) -> Value {
         "reread": report.reread,
         "withdrawn": report.withdrawn,
         "earlier": report.earlier,
+        "proofs": report.proofs,
         "files": report.files,
         "findings_total": report.findings,
         "findings": findings,
@@ -80,6 +81,7 @@ fn object(finding: &Finding) -> Value {
     json!({
         "post": finding.post.map(|id| id.to_string()),
         "file": finding.file,
+        "activity": finding.activity,
         "damage": finding.damage.name(),
         "fields": fields,
         "what": finding.damage.to_string(),
@@ -89,7 +91,8 @@ fn object(finding: &Finding) -> Value {
 
 fn line(finding: &Finding) -> String {
     let post = finding.post.map(|id| format!("post {id}"));
-    let place = post.into_iter().chain(finding.file.clone()).collect::<Vec<_>>().join(", ");
+    let activity = finding.activity.clone().map(|uri| format!("activity {uri}"));
+    let place = post.into_iter().chain(finding.file.clone()).chain(activity).collect::<Vec<_>>().join(", ");
     format!("{place}: {}. {}.", finding.damage, todo(finding))
 }
 
@@ -99,6 +102,11 @@ fn todo(finding: &Finding) -> String {
         (Damage::Earlier(_), _) => "Restore the database from a backup before you undo that import".to_owned(),
         (Damage::FileMissing | Damage::FileUnreadable(_) | Damage::FileLength(_) | Damage::FileBytes, _) => {
             "Restore the file from a backup".to_owned()
+        }
+        (Damage::Proof(_), _) => {
+            "It goes out as it is, and other servers may refuse it; it is forgotten by itself after \
+                                  30 days"
+                .to_owned()
         }
         (_, Some(id)) => format!(
             "Restore the database from a backup, or run `everpost post withdraw {id}` and `everpost post restore {id}`, and \
@@ -114,6 +122,7 @@ fn print(report: &Report) {
     println!("  read again       {:>7}  and say what the posts say", report.reread);
     println!("  withdrawn        {:>7}", report.withdrawn);
     println!("  earlier sources  {:>7}", report.earlier);
+    println!("  proofs           {:>7}  of what other servers are told", report.proofs);
     println!("  files            {:>7}", report.files);
     println!("  damaged          {:>7}", report.findings);
 }

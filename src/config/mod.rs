@@ -6,8 +6,10 @@
 mod age;
 mod import;
 mod settings;
+mod written;
 
 pub use settings::{Cache, Database, Federation, Log, Secrets, Server, Settings, Storage};
+pub use written::{backup_passphrase, for_this_machine, to_file};
 
 use crate::domain::news::News;
 use crate::domain::urls::is_loopback;

@@ -11,6 +11,7 @@ pub mod block;
 pub mod delivery;
 pub mod details;
 pub mod echo;
+pub mod feed;
 pub mod follower;
 pub mod ids;
 pub mod imports;

@@ -1,6 +1,7 @@
 //! Every URL that we mint, in one file. They follow Mastodon's scheme and are for ever.
 
 use super::account::Handle;
+use super::feed::Part;
 use super::ids::{ContextId, PostId};
 use chrono::{DateTime, Utc};
 
@@ -64,6 +65,11 @@ impl DomainUrls {
     pub fn tag(&self, tag: &str) -> String {
         let encoded = percent_encoding::utf8_percent_encode(tag, TAG);
         format!("{}/tags/{encoded}", self.base)
+    }
+
+    /// The feeds of a hashtag.
+    pub fn tag_feeds(&self, tag: &str) -> FeedUrls {
+        FeedUrls { page: self.tag(tag) }
     }
 
     /// The URLs of an account here.
@@ -141,6 +147,11 @@ impl AccountUrls {
         format!("{}/@{}", self.domain.base, self.handle)
     }
 
+    /// Its feeds.
+    pub fn feeds(&self) -> FeedUrls {
+        FeedUrls { page: self.profile() }
+    }
+
     /// Something below the actor: `outbox`, `collections/featured`.
     pub fn under(&self, path: &str) -> String {
         format!("{}/users/{}/{path}", self.domain.base, self.handle)
@@ -174,6 +185,29 @@ impl AccountUrls {
     /// The collection of a conversation's Notes.
     pub fn context(&self, id: ContextId) -> String {
         self.under(&format!("contexts/{id}"))
+    }
+}
+
+/// The URLs of what can be subscribed to: below the page that shows the same to people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedUrls {
+    page: String,
+}
+
+impl FeedUrls {
+    /// The page.
+    pub fn page(&self) -> &str {
+        &self.page
+    }
+
+    /// The feed itself, in a format: `atom`, `rss`, `json`.
+    pub fn feed(&self, format: &str) -> String {
+        format!("{}/feed.{format}", self.page)
+    }
+
+    /// An archive document of it. Other entries than before have another URL (RFC 5005, section 4).
+    pub fn archive(&self, part: &Part, format: &str) -> String {
+        format!("{}/feed/{}.{format}?v={}", self.page, part.name(), part.version())
     }
 }
 

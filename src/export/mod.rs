@@ -7,6 +7,7 @@
 
 pub mod csv;
 pub mod fep_6fcd;
+pub mod hugo;
 pub mod jsonl;
 pub mod mastodon;
 pub mod outbox;

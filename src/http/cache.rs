@@ -6,6 +6,7 @@
 
 use super::respond::Finished;
 use crate::domain::account::Account;
+use crate::domain::feed::Outline;
 use crate::domain::ids::DomainId;
 use crate::operations::proofs::Prover;
 use crate::store::changes::Heard;
@@ -67,6 +68,7 @@ enum Name {
     Domain(Domain),
     Account(Arc<Account>),
     Prover(Prover),
+    Outline(Arc<Outline>),
 }
 
 impl Cache {
@@ -92,6 +94,7 @@ impl Cache {
                             account.profile.summary.as_str().len() + fields.sum::<usize>() + size_of::<Account>()
                         }
                         Name::Prover(_) => OPEN_KEY,
+                        Name::Outline(outline) => size_of_val(outline.parts()),
                     };
                     weight(text(key.len() + size))
                 })
@@ -183,6 +186,21 @@ impl Cache {
     pub fn keep_prover(&self, moment: Moment, account: &Account, prover: &Prover) {
         if let Some(kept) = &self.kept {
             kept.names.insert(prover_of(account), (moment.0, Name::Prover(prover.clone())));
+        }
+    }
+
+    /// How the history of a feed is cut; its page names it.
+    pub fn find_outline(&self, moment: Moment, page: &str) -> Option<Arc<Outline>> {
+        match self.kept.as_ref()?.names.get(page)? {
+            (generation, Name::Outline(outline)) if generation == moment.0 => Some(outline),
+            _ => None,
+        }
+    }
+
+    /// Keep how the history of a feed is cut, as was read at `moment`.
+    pub fn keep_outline(&self, moment: Moment, page: &str, outline: &Arc<Outline>) {
+        if let Some(kept) = &self.kept {
+            kept.names.insert(page.to_owned(), (moment.0, Name::Outline(outline.clone())));
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::domain::ids::{ContextId, PostId};
 use crate::domain::post::{Entry, Post};
 use crate::domain::thread;
 use crate::domain::urls::Named;
+use crate::operations::App;
 use crate::operations::proofs::Prover;
 use crate::store::listing::{Cursor, Listing};
 use actix_web::http::header;
@@ -372,7 +373,7 @@ impl BelowPost {
 
 /// What stands below a post in its conversation, and what others answered to it.
 pub(super) async fn below(
-    data: &Data,
+    app: &App,
     account: &Account,
     post: &Post,
     places: &[thread::Place],
@@ -382,7 +383,7 @@ pub(super) async fn below(
     let ours = |ids: &[PostId]| ids.iter().map(|id| urls.note(*id)).collect::<Vec<String>>();
     let (mut direct, mut further) = (ours(&below.direct), ours(&below.further));
     if post.echo.replies > 0 {
-        for (uri, depth) in data.store.list_reply_ids(post.id).await? {
+        for (uri, depth) in app.store.list_reply_ids(post.id).await? {
             let part = if depth == 1 { &mut direct } else { &mut further };
             part.push(uri);
         }

@@ -2,6 +2,7 @@
 
 use super::echoes::{self, ReplyView};
 use super::images::{HALF_ROW, ImageView, ROW};
+use super::paths::Paths;
 use super::views::{Byline, grouped, human};
 use crate::activitystreams::render::{is_web_address, timestamp};
 use crate::domain::account::Account;
@@ -91,8 +92,8 @@ pub struct BoostView {
 
 impl BoostView {
     /// A boost of an account.
-    pub fn new(boost: &Boost, account: &Account) -> BoostView {
-        let ours = boost.ours.map(|id| format!("/@{}/{id}", account.handle));
+    pub fn new(boost: &Boost, account: &Account, paths: &Paths) -> BoostView {
+        let ours = boost.ours.map(|id| paths.page(&format!("/@{}/{id}", account.handle)));
         let LinkView { url, shown } = LinkView::new(&boost.object);
         BoostView {
             id_attr: format!("p{}", boost.id),
@@ -106,13 +107,13 @@ impl BoostView {
 }
 
 impl LinkView {
-    fn new(url: &str) -> LinkView {
+    pub(super) fn new(url: &str) -> LinkView {
         LinkView { url: url.to_owned(), shown: url.strip_prefix("https://").unwrap_or(url).to_owned() }
     }
 }
 
 impl PollView {
-    fn new(poll: &Poll) -> PollView {
+    pub(super) fn new(poll: &Poll) -> PollView {
         let count = |number: u64| grouped(i64::try_from(number).unwrap_or(i64::MAX));
         let votes: u64 = poll.options.iter().filter_map(|option| option.votes).fold(0, u64::saturating_add);
         // Of a poll with several choices the shares are of those who voted, where that is known.
@@ -191,27 +192,30 @@ pub struct PostView {
 
 impl PostView {
     /// A post of an account in a conversation of `thread_size` posts.
-    pub fn new(post: &Post, account: &Account, thread_size: i64) -> PostView {
+    pub fn new(post: &Post, account: &Account, thread_size: i64, paths: &Paths) -> PostView {
         let urls = account.urls();
-        let byline = Byline::of(account);
-        let page = format!("/@{}/{}", account.handle, post.id);
+        let byline = Byline::of(account, paths);
+        let page = paths.page(&format!("/@{}/{}", account.handle, post.id));
         let files: Vec<_> = post.attachments.iter().filter_map(|a| Some((a, a.file.as_ref()?))).collect();
         let visual = files.iter().filter(|(attachment, _)| attachment.kind != MediaKind::Audio).count();
         let media = files.iter().enumerate().map(|(at, (attachment, file))| MediaView {
             kind: attachment.kind.name(),
-            url: format!("/media/{}", file.file_name()),
+            url: paths.file(&format!("/media/{}", file.file_name())),
             alt: attachment.alt.clone(),
             media_type: file.media_type.clone(),
             // Two in a row; the last of an odd number has a row of its own.
             image: match visual {
-                1 => ImageView::alone(file),
-                _ => ImageView::new(file, if visual % 2 == 1 && at + 1 == visual { ROW } else { HALF_ROW }),
+                1 => ImageView::alone(file, paths),
+                _ => ImageView::new(file, if visual % 2 == 1 && at + 1 == visual { ROW } else { HALF_ROW }, paths),
             },
         });
         let elsewhere = |url: &Option<String>, is_here: bool| {
             url.as_deref().filter(|url| !is_here && is_web_address(url)).map(LinkView::new)
         };
-        let tag = |name: &String| TagView { name: format!("#{name}"), url: urls.domain().tag(name) };
+        let tag = |name: &String| TagView {
+            name: format!("#{name}"),
+            url: paths.page_at(urls.domain().base(), urls.domain().tag(name)),
+        };
         PostView {
             id_attr: format!("p{}", post.id),
             published_iso: timestamp(post.published),
@@ -225,7 +229,7 @@ impl PostView {
             poll: post.details.poll.as_ref().map(PollView::new),
             quotes: match post.quoted {
                 Some(id) => {
-                    let url = format!("/@{}/{id}", account.handle);
+                    let url = paths.page(&format!("/@{}/{id}", account.handle));
                     Some((LinkView { shown: urls.page(id), url }, true))
                 }
                 None => elsewhere(&post.details.quote, false).map(|link| (link, false)),
@@ -270,6 +274,6 @@ impl PostView {
     }
 }
 
-fn host(url: &str) -> Option<String> {
+pub(super) fn host(url: &str) -> Option<String> {
     url::Url::parse(url).ok()?.host_str().map(str::to_owned)
 }

@@ -4,8 +4,10 @@ use super::cache::Cache;
 use super::error::Error;
 use super::{Data, Settings};
 use crate::domain::account::{Account, Handle};
+use crate::domain::feed::Outline;
 use crate::operations::proofs::Prover;
 use crate::store::domains::Domain;
+use crate::store::listing::Listing;
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{FromRequest, HttpRequest, web};
@@ -45,6 +47,19 @@ impl Here {
             cache.keep_prover(moment, account, &prover);
         }
         Ok(prover)
+    }
+
+    /// How the history of a feed is cut. `page` is the URL of its page.
+    pub async fn outline(&self, data: &Data, listing: Listing<'_>, page: &str) -> Result<Arc<Outline>, Error> {
+        let place = self.cache.as_ref().and_then(|cache| Some((cache, cache.moment()?)));
+        if let Some(known) = place.and_then(|(cache, moment)| cache.find_outline(moment, page)) {
+            return Ok(known);
+        }
+        let outline = Arc::new(data.store.outline(listing).await?);
+        if let Some((cache, moment)) = place {
+            cache.keep_outline(moment, page, &outline);
+        }
+        Ok(outline)
     }
 }
 

@@ -14,8 +14,10 @@ use chrono::Utc;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-const STYLE: &str = include_str!("assets/style.css");
-const ICON: &str = include_str!("assets/icon.svg");
+/// The styles of all pages.
+pub(super) const STYLE: &str = include_str!("assets/style.css");
+/// The sign of the site.
+pub(super) const ICON: &str = include_str!("assets/icon.svg");
 
 /// A year: files that never change under their name.
 const FOREVER: u32 = 31_536_000;

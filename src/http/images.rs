@@ -2,6 +2,7 @@
 //!
 //! The widths are those of `assets/style.css`.
 
+use super::paths::Paths;
 use crate::domain::post::{MediaFile, Picture};
 
 /// Width of the last picture of an odd number: the column, or the window without its edges.
@@ -14,10 +15,10 @@ pub const HALF_ROW: &str = "(min-width: 40rem) 17.75rem, 44vw";
 pub const BANNER: &str = "(min-width: 58rem) 50rem, (min-width: 40rem) 36rem, 90vw";
 
 /// The smallest form of a picture, for avatars: none is shown wider than 7rem.
-pub fn small(file: &MediaFile) -> String {
+pub fn small(file: &MediaFile, paths: &Paths) -> String {
     let slot = file.picture.as_ref().and_then(|picture| picture.thumbnails.first());
     let name = slot.map_or_else(|| file.file_name(), |slot| file.thumbnail_name(*slot));
-    format!("/media/{name}")
+    paths.file(&format!("/media/{name}"))
 }
 
 /// The attributes of an `img`, but for its alternative text.
@@ -35,16 +36,17 @@ pub struct ImageView {
 
 impl ImageView {
     /// The attributes for a file that is shown as wide as `sizes` says.
-    pub fn new(file: &MediaFile, sizes: &str) -> ImageView {
+    pub fn new(file: &MediaFile, sizes: &str, paths: &Paths) -> ImageView {
         let sizes = sizes.to_owned();
-        let original = format!("/media/{}", file.file_name());
+        let stored = |name: String| paths.file(&format!("/media/{name}"));
+        let original = stored(file.file_name());
         let Some(picture) = &file.picture else {
             return ImageView { src: original, srcset: String::new(), sizes, size: None };
         };
         let mut files: Vec<(String, u32)> = picture
             .thumbnails
             .iter()
-            .map(|slot| (format!("/media/{}", file.thumbnail_name(*slot)), picture.thumbnail_size(*slot).0))
+            .map(|slot| (stored(file.thumbnail_name(*slot)), picture.thumbnail_size(*slot).0))
             .collect();
         // The file itself only where no thumbnail does for the densest screen: it may be as large as a film.
         let wanted = Picture::SLOTS.iter().copied().max().unwrap_or_default().min(picture.width);
@@ -60,8 +62,8 @@ impl ImageView {
     }
 
     /// The attributes for a file that is shown alone and whole: as large as it is, or as fits into the column.
-    pub fn alone(file: &MediaFile) -> ImageView {
-        let mut view = ImageView::new(file, ROW);
+    pub fn alone(file: &MediaFile, paths: &Paths) -> ImageView {
+        let mut view = ImageView::new(file, ROW, paths);
         if let Some((width, height)) = view.size {
             let longest = width.max(height);
             let fitted = |side: u32| {
@@ -92,7 +94,7 @@ mod tests {
     /// `src`, and the widths in `srcset`, of a picture with thumbnails in these slots.
     fn check(width: u32, slots: &[u32], src: &str, widths: &[u32]) {
         let picture = Picture { width, height: width / 2, blurhash: None, thumbnails: slots.to_vec() };
-        let view = ImageView::new(&file(picture), ROW);
+        let view = ImageView::new(&file(picture), ROW, &Paths::of_server());
         let width_of = |item: &str| item.rsplit_once(' ').unwrap().1.trim_end_matches('w').parse::<u32>().unwrap();
         let shown: Vec<u32> = view.srcset.split(", ").filter(|item| !item.is_empty()).map(width_of).collect();
         assert_eq!((view.src.as_str(), shown.as_slice()), (src, widths), "{width} {slots:?}");
@@ -101,7 +103,7 @@ mod tests {
     /// The size on the page of a picture that is alone.
     fn check_alone(width: u32, height: u32, expected: (u32, u32), sizes: &str) {
         let picture = Picture { width, height, blurhash: None, thumbnails: vec![600] };
-        let view = ImageView::alone(&file(picture));
+        let view = ImageView::alone(&file(picture), &Paths::of_server());
         assert_eq!((view.size, view.sizes.as_str()), (Some(expected), sizes));
     }
 

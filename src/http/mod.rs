@@ -12,6 +12,7 @@ pub mod entries;
 pub mod error;
 pub mod export;
 pub mod extract;
+pub mod feeds;
 pub mod fetches;
 pub mod files;
 pub mod images;
@@ -20,6 +21,7 @@ pub mod limits;
 pub mod metrics;
 pub mod moved;
 pub mod pages;
+pub mod paths;
 pub mod requests;
 pub mod respond;
 pub mod tls;
@@ -102,8 +104,12 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(get("/", pages::home))
         .service(get("/@{handle}", activitypub::account))
         .service(get("/@{handle}/moved", moved::page))
+        .service(get("/@{handle}/feed.{format:atom|rss|json}", feeds::of_account))
+        .service(get("/@{handle}/feed/{part:[0-9-]+}.{format:atom|rss|json}", feeds::archive_of_account))
         .service(negotiated("/@{handle}/{id}", activitypub::post))
         .service(negotiated("/tags/{tag}", pages::tag))
+        .service(get("/tags/{tag}/feed.{format:atom|rss|json}", feeds::of_tag))
+        .service(get("/tags/{tag}/feed/{part:[0-9-]+}.{format:atom|rss|json}", feeds::archive_of_tag))
         // Files.
         .service(get("/media/{file}", files::media))
         .service(get("/assets/style.css", files::style))

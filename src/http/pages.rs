@@ -6,6 +6,7 @@ use super::collections::{self, no_place};
 use super::entries::{BoostView, EntryView, PostView};
 use super::error::Error;
 use super::extract::{Here, number, query, wants_activitypub};
+use super::paths::Paths;
 use super::respond::{Document, HTML, OBJECT_AGE};
 use super::views::{AccountLine, HomePage, ProfilePage, TagPage, ThreadPage};
 use crate::activitystreams::render::is_web_address;
@@ -36,10 +37,10 @@ pub async fn home(data: Data, here: Here, request: HttpRequest) -> Result<HttpRe
     for account in data.store.list_accounts().await? {
         if account.state == AccountState::Live && account.domain == here.id {
             let count = data.store.count_listed(account.id).await?;
-            lines.push(AccountLine::new(&account, count));
+            lines.push(AccountLine::new(&account, count, &Paths::of_server()));
         }
     }
-    let body = rendered(&HomePage::new(here.urls().authority(), lines))?;
+    let body = rendered(&HomePage::new(here.urls().authority(), lines, &Paths::of_server()))?;
     Ok(Document::new(HTML, body, OBJECT_AGE).respond(&request, Utc::now()))
 }
 
@@ -70,7 +71,9 @@ pub(super) async fn profile(
     let (pinned, posts) = (views(data, &account, &pinned).await?, views(data, &account, &shown.entries).await?);
     let span = data.store.account_span(account.id).await?;
     let urls = account.urls();
-    let body = rendered(&ProfilePage::new(&account, span, pinned, posts, (newer, older)))?;
+    let newer = newer.map(|id| format!("{page}?min_id={id}"));
+    let older = older.map(|id| format!("{page}?max_id={id}"));
+    let body = rendered(&ProfilePage::new(&account, span, pinned, posts, (newer, older), &Paths::of_server()))?;
     let subject = urls.domain().path(&format!("/.well-known/webfinger?resource=acct:{}", account.address()));
     let document = Document::new(HTML, body, OBJECT_AGE)
         .changed(latest)
@@ -122,10 +125,12 @@ pub(super) async fn thread(
         true => Vec::new(),
         false => data.store.list_replies(&answered, REPLIES).await?,
     };
-    let view =
-        |other: &Post| PostView::new(other, &account, size).focused(other.id == id).with_replies(other, &replies);
+    let paths = Paths::of_server();
+    let view = |other: &Post| {
+        PostView::new(other, &account, size, &paths).focused(other.id == id).with_replies(other, &replies)
+    };
     let posts = thread.iter().map(view).collect();
-    let body = rendered(&ThreadPage::new(&account, &post, posts))?;
+    let body = rendered(&ThreadPage::new(&account, &post, posts, &paths))?;
     let note = account.urls().note(id);
     let changed = latest(&account, thread.iter());
     let document = Document::new(HTML, body, OBJECT_AGE).changed(changed).negotiated().link(alternate(&note));
@@ -146,8 +151,11 @@ pub async fn tag(data: Data, here: Here, tag: web::Path<String>, request: HttpRe
     let owner = |id: AccountId| accounts.iter().find(|account| account.id == id);
     let (_, older) = around(&page);
     let posts = page.entries.iter().filter_map(Entry::post);
-    let posts = posts.filter_map(|post| Some(PostView::new(post, owner(post.account)?, 1).with_author().into()));
-    let body = rendered(&TagPage::new(here.urls().authority(), &tag, posts.collect(), older))?;
+    let paths = Paths::of_server();
+    let view = |post: &Post, owner: &Account| PostView::new(post, owner, 1, &paths).with_author().into();
+    let posts: Vec<EntryView> = posts.filter_map(|post| Some(view(post, owner(post.account)?))).collect();
+    let older = older.map(|id| format!("?max_id={id}"));
+    let body = rendered(&TagPage::new(&here.urls(), &tag, &posts, (None, older), &paths))?;
     Ok(Document::new(HTML, body, OBJECT_AGE).negotiated().respond(&request, Utc::now()))
 }
 
@@ -261,9 +269,10 @@ async fn views(data: &Data, account: &Account, entries: &[Entry]) -> Result<Vec<
     let contexts: Vec<_> = entries.iter().filter_map(Entry::post).map(|post| post.context).collect();
     let sizes = data.store.count_contexts(&contexts).await?;
     let size = |context| sizes.iter().find(|(known, _)| *known == context).map_or(1, |(_, size)| *size);
+    let paths = Paths::of_server();
     let view = |entry: &Entry| match entry {
-        Entry::Post(post) => PostView::new(post, account, size(post.context)).into(),
-        Entry::Boost(boost) => BoostView::new(boost, account).into(),
+        Entry::Post(post) => PostView::new(post, account, size(post.context), &paths).into(),
+        Entry::Boost(boost) => BoostView::new(boost, account, &paths).into(),
     };
     Ok(entries.iter().map(view).collect())
 }

@@ -202,6 +202,22 @@ impl MediaStore {
         }
     }
 
+    /// Put back what [`MediaStore::open`] gave, under the name of a file or a thumbnail, as it is: nothing of it is judged or
+    /// measured. On disk before it returns. Blocking.
+    pub fn put_back(&self, name: &str, source: &mut dyn Read) -> Result<(), Error> {
+        let mut spool = Spool::fill(Place::Folder(&self.root), source, u64::MAX)?;
+        self.put(&key(name, name), &mut spool)
+    }
+
+    /// Whether nothing is kept. Blocking.
+    pub fn is_empty(&self) -> Result<bool, Error> {
+        match block_on(self.store.list(None).next()) {
+            None | Some(Err(object_store::Error::NotFound { .. })) => Ok(true),
+            Some(Ok(_)) => Ok(false),
+            Some(Err(error)) => Err(error.into()),
+        }
+    }
+
     /// The bytes of a file, or of its thumbnail in a slot, from `range.start` up to but not including `range.end`.
     pub async fn read(
         &self,

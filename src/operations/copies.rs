@@ -50,9 +50,26 @@ impl Copies {
 
     /// Whether a post came before in a richer format.
     pub(super) fn is_outranked(&self, key: &SourceKey, format: Format) -> bool {
-        let key = digest(&key.0);
-        let mut richer = Format::ALL.into_iter().filter(|other| other.rank() > format.rank());
-        self.further.contains(&copy(key, format)) && richer.any(|other| self.seen.contains(&copy(key, other)))
+        self.further.contains(&copy(digest(&key.0), format)) && self.has_richer(key, format)
+    }
+
+    /// Whether a post comes in a richer format too.
+    pub(super) fn has_richer(&self, key: &SourceKey, format: Format) -> bool {
+        self.has_other(key, |other| other.rank() > format.rank())
+    }
+
+    /// Whether a post comes in a poorer format too.
+    pub(super) fn has_poorer(&self, key: &SourceKey, format: Format) -> bool {
+        self.has_other(key, |other| other.rank() < format.rank())
+    }
+
+    fn has_other(&self, key: &SourceKey, wanted: impl Fn(Format) -> bool) -> bool {
+        let others = || self.formats.iter().copied().filter(|other| wanted(*other));
+        // Nearly always there is one format, and nothing to hash.
+        others().next().is_some() && {
+            let key = digest(&key.0);
+            others().any(|other| self.seen.contains(&copy(key, other)))
+        }
     }
 
     /// A batch in parts in which no key comes twice; all but the first hold copies of posts that came before.

@@ -1,6 +1,8 @@
 //! Posts of an import that do not stand here where everyone can read them, and what the posts below them answer instead.
 
+use super::audiences::Audiences;
 use super::ingest::digest;
+use crate::domain::post::NewPost;
 use crate::domain::source::SourceKey;
 use std::collections::BTreeMap;
 
@@ -44,6 +46,23 @@ impl Gaps {
             Some(above) => above.and_then(|at| self.keys.get(usize::try_from(at).ok()?)).cloned(),
             None => key,
         }
+    }
+
+    /// A post that answers one which cannot be stored answers that one's parent instead, so that a thread goes on around a
+    /// gap. What a post says of one that nobody may see here is taken out of it.
+    pub(super) fn join(&self, mut post: NewPost, audiences: &Audiences) -> NewPost {
+        let told = post.reply_to.clone();
+        post.reply_to = self.around(post.reply_to);
+        if post.reply_to != told || told.is_some_and(|key| audiences.is_closed(&key)) {
+            // Not even where that stood is told.
+            post.details.answers = None;
+        }
+        if post.refers_to.as_ref().is_some_and(|key| audiences.is_closed(key)) {
+            (post.details.quote, post.refers_to) = (None, None);
+            post.content = post.content.without_quote();
+            post.details.languages.iter_mut().for_each(|(_, html)| *html = html.without_quote());
+        }
+        post
     }
 
     fn find(&self, key: &SourceKey) -> Option<Option<u32>> {

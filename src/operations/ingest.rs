@@ -15,7 +15,7 @@ use super::{App, Error, blocking};
 use super::{announcements, private, profile};
 use crate::domain::account::Handle;
 use crate::domain::post::{Kept, MediaFile, NewPost};
-use crate::domain::source::{DateOrigin, Format, Remark, Skipped, SourceKey, SourcePost};
+use crate::domain::source::{Author, DateOrigin, Format, Remark, Skipped, SourceKey, SourcePost};
 use crate::import::limits::Limits;
 use crate::import::{self, Only};
 use crate::store::ingest::Stored;
@@ -98,8 +98,7 @@ struct Run {
 }
 
 impl Before {
-    /// What can be stored of a batch. What answers a post that cannot be stored answers that one's parent instead, so
-    /// that a thread goes on around a gap.
+    /// What can be stored of a batch.
     fn keep(&mut self, prepared: Vec<Prepared>, audiences: &Audiences, ready: &mut Ready) {
         let mut posts = Vec::with_capacity(prepared.len());
         for item in prepared {
@@ -107,19 +106,7 @@ impl Before {
                 Prepared::Public(post) => {
                     // A further copy may be good where the first one was not.
                     self.gaps.close(&post.key);
-                    let told = post.reply_to.clone();
-                    let reply_to = self.gaps.around(post.reply_to.clone());
-                    let mut post = NewPost { reply_to, ..*post };
-                    if post.reply_to != told || told.is_some_and(|key| audiences.is_closed(&key)) {
-                        // It answers what nobody may see here: not even where that stood is told.
-                        post.details.answers = None;
-                    }
-                    if post.refers_to.as_ref().is_some_and(|key| audiences.is_closed(key)) {
-                        (post.details.quote, post.refers_to) = (None, None);
-                        post.content = post.content.without_quote();
-                        post.details.languages.iter_mut().for_each(|(_, html)| *html = html.without_quote());
-                    }
-                    posts.push(post);
+                    posts.push(self.gaps.join(*post, audiences));
                 }
                 Prepared::Hidden((key, reply_to), hidden) => {
                     if audiences.is_answered(&key) {
@@ -179,7 +166,7 @@ pub async fn ingest_watched(
     let survey = survey(request, now).await?;
     let mut times = Times { survey: millis(begun), ..Times::default() };
     if survey.posts == 0 {
-        return Err(target::nothing_readable(request, &survey));
+        return Err(target::nothing_readable(&request.paths, &survey));
     }
     let mut target = target::choose(app, request, &survey, now).await?;
     let mut run =
@@ -307,7 +294,7 @@ async fn survey(request: &Request, now: DateTime<Utc>) -> Result<Survey, Error> 
     .await?
 }
 
-fn unreadable(error: import::Error) -> Error {
+pub(super) fn unreadable(error: import::Error) -> Error {
     Error::NothingReadable(error.to_string())
 }
 
@@ -332,9 +319,7 @@ fn admit(
             Ok(post) => {
                 let other = source.zip(post.author.as_ref()).filter(|(own, author)| !same_author(own, author));
                 let reason = match other {
-                    Some((own, author)) => {
-                        Some(format!("it is by {author}, not by {own}; --adopt takes it in all the same"))
-                    }
+                    Some((own, author)) => Some(not_by(own, author)),
                     None if copies.admit(&post.key, post.format) => None,
                     None if !is_public(&post) => Some("it is in this import already".to_owned()),
                     None => Some(format!("it is in this import already, as {}", post.key)),
@@ -347,6 +332,11 @@ fn admit(
         }
     }
     fresh
+}
+
+/// Why a post does not come into an account that keeps those of `own`.
+pub(super) fn not_by(own: &Author, author: &Author) -> String {
+    format!("it is by {author}, not by {own}; --adopt takes it in all the same")
 }
 
 /// Count what stands here exactly as it is in the source, and pass on the rest: its media need not be read.

@@ -4,7 +4,7 @@
 //! archive is kept. Must never know what is done with a batch.
 
 use super::audiences::is_public;
-use super::prepare::Workshop;
+use super::prepare::{OpenMedia, Workshop};
 use super::private::{Hidden, Preparation};
 use super::{Error, blocking, profile};
 use crate::domain::post::NewPost;
@@ -107,6 +107,15 @@ impl Reading {
             profile::make_ready(told, &at, &open, &media, keep, up_to, now)
         })
         .await
+    }
+
+    /// Do something that opens media, on a thread where it may take its time.
+    pub(super) async fn with_media<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(OpenMedia<'_>) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let reader = self.reader.clone();
+        blocking(move || work(&|reference: &str| locked(&reader).media(reference))).await
     }
 
     /// Make posts ready on every core; `keep` says whether media are stored or only looked at. What is not public goes

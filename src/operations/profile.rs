@@ -8,7 +8,7 @@ use super::audiences::is_public;
 use super::pipeline::Item;
 use super::target::{Target, same_author};
 use super::{App, Error};
-use crate::domain::account::Profile;
+use crate::domain::account::{Account, Profile};
 use crate::domain::post::MediaFile;
 use crate::domain::profile::{Brought, Merged, NewProfile, Part, SourceFacts, merge};
 use crate::domain::source::{Author, Remark};
@@ -30,6 +30,14 @@ pub(super) struct Ready {
     private_lists: (u64, u64),
     missing: u64,
     remarks: Vec<Remark>,
+}
+
+impl Ready {
+    /// What it would make of an account that shows nothing of itself yet; `None` if it is somebody else's.
+    pub(super) fn of(self, account: &Account) -> Option<Profile> {
+        let is_own = account.source.as_ref().is_some_and(|own| same_author(own, &self.author));
+        is_own.then(|| merge(&Profile::default(), None, &self.new).profile)
+    }
 }
 
 /// What became of the profile that an archive tells, or would.

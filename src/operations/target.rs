@@ -8,6 +8,7 @@ use crate::domain::ids::AccountId;
 use crate::domain::source::{Author, Format, Skipped, SourcePost};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// Handles that are tried before the user has to choose one.
 const MOST_NAMES: u32 = 999;
@@ -193,13 +194,13 @@ async fn free_handle(app: &App, name: &str) -> Result<Handle, Error> {
 }
 
 /// Paths as messages show them.
-pub(super) fn shown(paths: &[std::path::PathBuf]) -> Vec<String> {
+pub(super) fn shown(paths: &[PathBuf]) -> Vec<String> {
     paths.iter().map(|path| path.display().to_string()).collect()
 }
 
 /// Nothing came out of the archive at all: what Everpost reads, and what was wrong with the first items.
-pub(super) fn nothing_readable(request: &Request, survey: &Survey) -> Error {
-    let paths = shown(&request.paths);
+pub(super) fn nothing_readable(paths: &[PathBuf], survey: &Survey) -> Error {
+    let paths = shown(paths);
     let wrong = survey.wrong.iter().map(|item| format!("\n  {}: {}", item.at, item.reason)).collect::<String>();
     Error::NothingReadable(format!(
         "nothing readable was found in {}. Everpost reads the archives that Mastodon, Pleroma and Akkoma hand out: a zip or \

@@ -1,11 +1,12 @@
 //! Proves that what is kept is whole: every post against its source, every file against its name.
 //!
-//! What is proven, and what is not, says [`verify`]. Start there; `reread.rs` compares a post with its source.
+//! What is proven, and what is not, says [`verify`]. Start there; `reread.rs` compares a post with its source, and `reprove.rs`
+//! verifies integrity proofs.
 
 use super::pipeline::on_every_core;
-use super::{App, Error, blocking, reread};
+use super::{App, Error, blocking, reprove, reread};
 use crate::domain::account::Account;
-use crate::domain::ids::{ImportId, PostId};
+use crate::domain::ids::{ActivityId, ImportId, PostId};
 use crate::domain::post::MediaFile;
 use crate::domain::source::Format;
 use crate::media::MediaStore;
@@ -30,6 +31,8 @@ pub enum Damage {
     Post(Vec<&'static str>),
     /// A source of an earlier revision is not what its SHA-256 says.
     Earlier(ImportId),
+    /// The integrity proof of something that was or will be sent does not fit what is sent. Why.
+    Proof(String),
     /// A file is not there.
     FileMissing,
     /// A file cannot be read.
@@ -47,6 +50,8 @@ pub struct Finding {
     pub post: Option<PostId>,
     /// The file.
     pub file: Option<String>,
+    /// The id of the activity.
+    pub activity: Option<String>,
     /// What is wrong.
     pub damage: Damage,
 }
@@ -62,6 +67,8 @@ pub struct Report {
     pub withdrawn: u64,
     /// Sources of earlier revisions; their SHA-256 was compared.
     pub earlier: u64,
+    /// Integrity proofs of what other servers were told or will be; each was verified with the account's own key.
+    pub proofs: u64,
     /// Files; length and SHA-256 were compared.
     pub files: u64,
     /// What is damaged.
@@ -73,7 +80,8 @@ pub struct Report {
 /// For every post that stands: its source's bytes unpack, and their SHA-256 is the one noted. For posts that were read
 /// from an archive of Mastodon, Pleroma or Akkoma by the reader of this version: the source, read again and cleaned again,
 /// says what the post says (see `reread.rs`). For the source of every earlier revision: its SHA-256. For
-/// every media file: it is there, and has the length noted and the SHA-256 that is its name.
+/// every activity in the queue: its integrity proof, by the key of its account that made it (decision 0021). For every media
+/// file: it is there, and has the length noted and the SHA-256 that is its name.
 ///
 /// Not proven: texts of posts from pages of a site, because the piece of a page that is kept does not say all by itself;
 /// fields that no source tells, or that another source has filled; thumbnails, which can be made again; profiles. Whoever
@@ -120,6 +128,25 @@ pub async fn verify(
             blocking(move || on_every_core(batch, || Ok(()), |(), earlier| check_earlier(&earlier))).await??;
         checked.into_iter().flatten().for_each(|finding| tell(&mut report, finding));
     }
+    let mut proofs = reprove::Keys::default();
+    let mut after = ActivityId(0);
+    loop {
+        let batch = app.store.list_told(account, after, BATCH).await?;
+        let Some(last) = batch.last() else { break };
+        after = last.id;
+        for told in batch {
+            match reprove::check(app, &mut proofs, &told).await? {
+                None => {}
+                Some(outcome) => {
+                    report.proofs += 1;
+                    if let Err(why) = outcome {
+                        let damage = Damage::Proof(why);
+                        tell(&mut report, Finding { post: None, file: None, activity: Some(told.uri), damage });
+                    }
+                }
+            }
+        }
+    }
     let mut after = String::new();
     loop {
         let batch = app.store.list_files(account, &after, BATCH).await?;
@@ -138,7 +165,7 @@ pub async fn verify(
 
 /// Whether the post was read again, and what is damaged.
 fn check_post(archived: &Archived) -> (bool, Option<Finding>) {
-    let finding = |damage| Some(Finding { post: Some(archived.entry.id()), file: None, damage });
+    let finding = |damage| Some(Finding { post: Some(archived.entry.id()), file: None, activity: None, damage });
     let Some(source) = &archived.source else { return (false, finding(Damage::NoSource)) };
     let bytes = match unpack(&source.bytes) {
         Ok(bytes) => bytes,
@@ -161,7 +188,12 @@ fn check_earlier(earlier: &Earlier) -> Option<Finding> {
     let hash = unpack(&earlier.bytes).map(|bytes| openssl::sha::sha256(&bytes));
     let digits = |hash: [u8; 32]| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let same = hash.is_ok_and(|hash| digits(hash) == earlier.sha256);
-    (!same).then_some(Finding { post: Some(earlier.post), file: None, damage: Damage::Earlier(earlier.import) })
+    (!same).then_some(Finding {
+        post: Some(earlier.post),
+        file: None,
+        activity: None,
+        damage: Damage::Earlier(earlier.import),
+    })
 }
 
 fn check_file(media: &MediaStore, file: &MediaFile, post: Option<PostId>) -> Option<Finding> {
@@ -172,7 +204,7 @@ fn check_file(media: &MediaStore, file: &MediaFile, post: Option<PostId>) -> Opt
         Ok(Some(_)) => return None,
         Err(error) => Damage::FileUnreadable(error.to_string()),
     };
-    Some(Finding { post, file: Some(media.path(file).display().to_string()), damage })
+    Some(Finding { post, file: Some(media.path(file).display().to_string()), activity: None, damage })
 }
 
 /// The bytes of a source.
@@ -192,6 +224,7 @@ impl Damage {
             Damage::Source => "source_changed",
             Damage::Post(_) => "post_changed",
             Damage::Earlier(_) => "earlier_source_changed",
+            Damage::Proof(_) => "proof_broken",
             Damage::FileMissing => "file_missing",
             Damage::FileUnreadable(_) => "file_unreadable",
             Damage::FileLength(_) => "file_length",
@@ -208,6 +241,7 @@ impl std::fmt::Display for Damage {
             Damage::Source => f.write_str("its source is not the one that its SHA-256 was noted for"),
             Damage::Post(fields) => write!(f, "it is not what its source says: {}", fields.join(", ")),
             Damage::Earlier(import) => write!(f, "what import {import} wrote over cannot be trusted any more"),
+            Damage::Proof(why) => write!(f, "its integrity proof does not hold: {why}"),
             Damage::FileMissing => f.write_str("the file is not there"),
             Damage::FileUnreadable(why) => write!(f, "the file cannot be read: {why}"),
             Damage::FileLength(length) => write!(f, "the file has {length} bytes, which is not what was noted"),

@@ -1,9 +1,9 @@
 //! Everything that is kept of posts, page by page, for who proves that it is whole.
 
 use super::posts::{Relations, Row, entry, list_files};
-use super::schema::{accounts, attachments, media, post_revisions, post_sources, posts, revision_media};
+use super::schema::{accounts, activities, attachments, media, post_revisions, post_sources, posts, revision_media};
 use super::{Error, Store, media as media_rows};
-use crate::domain::ids::{AccountId, ImportId, PostId};
+use crate::domain::ids::{AccountId, ActivityId, ImportId, PostId};
 use crate::domain::post::{Entry, MediaFile};
 use chrono::{DateTime, Utc};
 use diesel::dsl::{exists, sql};
@@ -49,6 +49,19 @@ pub struct Earlier {
     pub sha256: String,
     /// The bytes, compressed with zstd.
     pub bytes: Vec<u8>,
+}
+
+/// What an account told other servers, or is about to.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// The number of the activity.
+    pub id: ActivityId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// Its id.
+    pub uri: String,
+    /// The JSON that is sent.
+    pub body: String,
 }
 
 type Columns = (Row, DateTime<Utc>, Option<i64>, Option<i64>, Option<(String, i32, Vec<u8>, Vec<u8>)>);
@@ -145,6 +158,25 @@ impl Store {
             bytes: bytes.unwrap_or_default(),
         };
         Ok(rows.into_iter().map(earlier).collect())
+    }
+
+    /// Activities that are kept, but those whose words were taken back, in the order of their numbers from the one after
+    /// `after` on, at most `limit`; of one account or of all.
+    pub async fn list_told(
+        &self,
+        account: Option<AccountId>,
+        after: ActivityId,
+        limit: i64,
+    ) -> Result<Vec<Told>, Error> {
+        let mut query = activities::table.filter(activities::id.gt(after.0).and(activities::body.ne(""))).into_boxed();
+        if let Some(account) = account {
+            query = query.filter(activities::account_id.eq(account.0));
+        }
+        let columns = (activities::id, activities::account_id, activities::uri, activities::body);
+        let rows: Vec<(i64, i64, String, String)> =
+            query.order(activities::id).limit(limit).select(columns).load(&mut self.connection().await?).await?;
+        let told = |(id, account, uri, body)| Told { id: ActivityId(id), account: AccountId(account), uri, body };
+        Ok(rows.into_iter().map(told).collect())
     }
 
     /// Stored files in the order of their hashes from the one after `after` on, at most `limit`, each with a post that

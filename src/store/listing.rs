@@ -7,10 +7,10 @@ use crate::domain::ids::{AccountId, DomainId, PostId};
 use crate::domain::post::Entry;
 use crate::domain::settings::Settings;
 use chrono::{DateTime, Utc};
-use diesel::dsl::{exists, not, sql};
+use diesel::dsl::{count_star, exists, not, sql};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Bool, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 /// One step of paging through an account's posts, newest first.
@@ -31,12 +31,14 @@ pub enum Listing<'a> {
     Account(AccountId),
     /// What an account only keeps: replies to others and boosts that its settings do not publish.
     Kept(AccountId),
+    /// What an account shows under a hashtag (lower case, without `#`): no boosts.
+    Tagged(AccountId, &'a str),
     /// The posts that live accounts of a domain show to everyone under a hashtag (lower case, without `#`): nothing unlisted.
     Tag(DomainId, &'a str),
 }
 
 impl Listing<'_> {
-    fn query(self) -> posts::BoxedQuery<'static, Pg> {
+    pub(super) fn query(self) -> posts::BoxedQuery<'static, Pg> {
         let query = posts::table.filter(listed()).into_boxed();
         match self {
             Listing::Account(id) => query.filter(posts::account_id.eq(id.0)),
@@ -44,6 +46,9 @@ impl Listing<'_> {
                 let kept = posts::withdrawn_at.is_null().and(not(posts::listed));
                 posts::table.filter(kept.and(posts::account_id.eq(id.0))).into_boxed()
             }
+            Listing::Tagged(account, tag) => query
+                .filter(posts::account_id.eq(account.0).and(posts::boost_of.is_null()))
+                .filter(posts::tags.contains(vec![tag.to_owned()])),
             Listing::Tag(domain, tag) => {
                 let live = accounts::table.filter(accounts::domain_id.eq(domain.0).and(accounts::state.eq("live")));
                 let owners = sql::<Bool>("accounts.settings ->> 'operator' = 'owner'");
@@ -199,13 +204,32 @@ impl Store {
         Ok(listed.count().get_result(&mut self.connection().await?).await?)
     }
 
+    /// Every hashtag (lower case, without `#`) of the posts that an account shows, in order.
+    pub async fn list_tags(&self, account: AccountId) -> Result<Vec<String>, Error> {
+        let tags = sql::<Text>("unnest(tags)");
+        let shown = posts::table.filter(posts::account_id.eq(account.0)).filter(listed_posts());
+        let mut tags: Vec<String> = shown.select(tags).distinct().load(&mut self.connection().await?).await?;
+        tags.sort();
+        Ok(tags)
+    }
+
+    /// The language that most of the posts have that an account shows; `None` where none has any.
+    pub async fn find_main_language(&self, account: AccountId) -> Result<Option<String>, Error> {
+        let shown = posts::table.filter(posts::account_id.eq(account.0)).filter(listed_posts());
+        let counted = shown.filter(posts::language.is_not_null()).group_by(posts::language);
+        let most = counted.order((count_star().desc(), posts::language)).select(posts::language);
+        Ok(most.first::<Option<String>>(&mut self.connection().await?).await.optional()?.flatten())
+    }
+
     /// Where a post of a listing stands in time, or stood before it was withdrawn; and whether it is known to stand there
     /// still, so that a page beside it has it for a neighbour.
     async fn position(&self, listing: Listing<'_>, id: PostId) -> Result<((DateTime<Utc>, i64), bool), Error> {
         let shown = posts::listed.eq(!matches!(listing, Listing::Kept(_)));
         let place = posts::table.filter(posts::id.eq(id.0).and(shown)).into_boxed();
         let place = match listing {
-            Listing::Account(account) | Listing::Kept(account) => place.filter(posts::account_id.eq(account.0)),
+            Listing::Account(account) | Listing::Kept(account) | Listing::Tagged(account, _) => {
+                place.filter(posts::account_id.eq(account.0))
+            }
             Listing::Tag(domain, _) => {
                 let live = accounts::table.filter(accounts::domain_id.eq(domain.0).and(accounts::state.eq("live")));
                 place.filter(posts::account_id.eq_any(live.select(accounts::id)))

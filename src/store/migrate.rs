@@ -1,12 +1,16 @@
 //! Migrations: embedded, run under a lock, and only in a database that is ours. Synchronous, through libpq.
 
 use super::Error;
+use super::snapshot::{OURS, place};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
+
+/// The table by which a database is known as ours.
+pub(super) const MARKER: &str = "everpost_instance";
 
 /// The key of the advisory lock: "everpost" in ASCII.
 const LOCK: i64 = 0x6576_6572_706f_7374;
@@ -26,20 +30,30 @@ pub(super) fn run(url: &str) -> Result<Vec<String>, Error> {
 pub(super) fn pending(url: &str) -> Result<Vec<String>, Error> {
     let mut connection = connect(url)?;
     refuse_foreign(&mut connection)?;
+    let applied = applied(&mut connection)?;
+    let known = diesel::migration::MigrationSource::<diesel::pg::Pg>::migrations(&MIGRATIONS).map_err(failed)?;
+    let missing = known.iter().filter(|known| !applied.contains(&known.name().version().to_string()));
+    Ok(missing.map(|known| known.name().to_string()).collect())
+}
+
+/// The versions that have run.
+fn applied(connection: &mut PgConnection) -> Result<Vec<String>, Error> {
     let there: bool =
         diesel::select(diesel::dsl::sql::<Bool>("to_regclass('public.__diesel_schema_migrations') IS NOT NULL"))
-            .get_result(&mut connection)?;
+            .get_result(connection)?;
     let applied: Vec<Name> = match there {
-        true => diesel::sql_query("SELECT version::text AS name FROM public.__diesel_schema_migrations")
-            .load(&mut connection)?,
+        true => {
+            diesel::sql_query("SELECT version::text AS name FROM public.__diesel_schema_migrations").load(connection)?
+        }
         false => Vec::new(),
     };
+    Ok(applied.into_iter().map(|applied| applied.name).collect())
+}
+
+/// The versions that this program has.
+fn known() -> Result<Vec<String>, Error> {
     let known = diesel::migration::MigrationSource::<diesel::pg::Pg>::migrations(&MIGRATIONS).map_err(failed)?;
-    let missing = known.iter().filter(|known| {
-        let version = known.name().version().to_string();
-        !applied.iter().any(|applied| applied.name == version)
-    });
-    Ok(missing.map(|known| known.name().to_string()).collect())
+    Ok(known.iter().map(|migration| migration.name().version().to_string()).collect())
 }
 
 /// All the way down and up again.
@@ -51,6 +65,52 @@ pub(super) fn redo(url: &str) -> Result<(), Error> {
         connection.batch_execute("INSERT INTO everpost_instance DEFAULT VALUES ON CONFLICT DO NOTHING")?;
         Ok(())
     })
+}
+
+/// Make the tables as these migrations leave them; there must be no rows.
+pub(super) fn run_to(url: &str, versions: &[String]) -> Result<(), Error> {
+    locked(url, |connection| {
+        refuse_foreign(connection)?;
+        if let Some(table) = filled(connection)? {
+            return Err(Error::Conflict(table));
+        }
+        let wanted = |version: &str| versions.iter().any(|wanted| wanted == version);
+        if applied(connection)?.iter().any(|version| !wanted(version)) {
+            // Without a row there is nothing to lose.
+            connection.revert_all_migrations(MIGRATIONS).map_err(failed)?;
+        }
+        for migration in connection.pending_migrations(MIGRATIONS).map_err(failed)? {
+            if wanted(&migration.name().version().to_string()) {
+                connection.run_migration(&migration).map_err(failed)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The first of our tables that has rows.
+pub(super) fn first_filled(url: &str) -> Result<Option<String>, Error> {
+    let mut connection = connect(url)?;
+    refuse_foreign(&mut connection)?;
+    filled(&mut connection)
+}
+
+fn filled(connection: &mut PgConnection) -> Result<Option<String>, Error> {
+    let tables: Vec<Name> =
+        diesel::sql_query(format!("SELECT c.relname::text AS name FROM {OURS} ORDER BY 1")).load(connection)?;
+    for table in tables.into_iter().filter(|table| table.name != MARKER) {
+        let there = format!("EXISTS (SELECT 1 FROM {})", place(&table.name));
+        if diesel::select(diesel::dsl::sql::<Bool>(&there)).get_result(connection)? {
+            return Ok(Some(table.name));
+        }
+    }
+    Ok(None)
+}
+
+/// The versions that this program does not have, of these.
+pub(super) fn unknown(versions: &[String]) -> Result<Vec<String>, Error> {
+    let known = known()?;
+    Ok(versions.iter().filter(|version| !known.contains(version)).cloned().collect())
 }
 
 /// How many migrations this version has.
@@ -134,11 +194,7 @@ fn refuse_foreign(connection: &mut PgConnection) -> Result<(), Error> {
                 .to_owned(),
         ));
     }
-    let known: Vec<String> = diesel::migration::MigrationSource::<diesel::pg::Pg>::migrations(&MIGRATIONS)
-        .map_err(failed)?
-        .iter()
-        .map(|migration| migration.name().version().to_string())
-        .collect();
+    let known = known()?;
     match applied.iter().find(|version| !known.contains(&version.name)) {
         Some(newer) => Err(Error::Foreign(format!(
             "the database was migrated by a newer Everpost (migration {}); nothing was changed. Run that version, or a later one.",

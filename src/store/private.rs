@@ -13,6 +13,10 @@ use diesel::upsert::excluded;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use std::collections::{HashMap, HashSet};
 
+/// Names of sealed files with their accounts, after $1 and $2, at most $3.
+pub(super) const SEALED_FILES: &str = "SELECT DISTINCT account_id, name FROM public.private_posts, unnest(files) AS name \
+    WHERE (account_id, name) > ($1, $2) ORDER BY account_id, name LIMIT $3";
+
 /// A sealed post as stored.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = private_posts, check_for_backend(Pg))]

@@ -37,13 +37,15 @@ const FENCED: [(&str, &[&str]); 8] = [
 ];
 
 /// The only files that may name a module, a table or a type of what is not public, as beginnings of their paths. `startup`
-/// says where its folder is; `accounts` erases.
-const PRIVATE_FILES: [&str; 15] = [
+/// says where its folder is; `accounts` erases; `backup` and `snapshot` take along what is sealed, and cannot open it.
+const PRIVATE_FILES: [&str; 18] = [
     "cli/posts.rs",
     "cli/private.rs",
     "domain/private.rs",
     "export/",
     "operations/accounts.rs",
+    "operations/backup/",
+    "operations/diff/",
     "operations/export.rs",
     "operations/ingest",
     "operations/mod.rs",
@@ -54,6 +56,7 @@ const PRIVATE_FILES: [&str; 15] = [
     "store/accounts.rs",
     "store/private.rs",
     "store/schema/",
+    "store/snapshot.rs",
 ];
 
 /// What opens what is sealed, and where alone it may be called.

@@ -224,7 +224,7 @@ async fn nodeinfo_is_exact_in_both_versions_and_counts_live_accounts_and_their_l
             "version": version,
             "software": { "name": "everpost", "version": env!("CARGO_PKG_VERSION") },
             "protocols": ["activitypub"],
-            "services": { "inbound": [], "outbound": [] },
+            "services": { "inbound": [], "outbound": ["atom1.0", "rss2.0"] },
             "openRegistrations": false,
             "usage": { "users": { "total": 1 }, "localPosts": 2 },
         });

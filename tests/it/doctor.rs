@@ -351,3 +351,18 @@ fn a_clock_that_is_wrong_is_found() {
     let report = Setting::start().behind(|asked| asked.pass_on().with("date", "Mon, 01 Jan 2024 10:00:00 GMT"));
     report.finds_only("clock", "seconds behind that of this machine", "timedatectl");
 }
+
+#[test]
+fn paused_deliveries_and_a_restore_that_has_not_ended_are_found() {
+    let program = Program::new();
+    program.ok(&["account", "create", "ann"]);
+    let has = |report: &Report, severity: &str, check: &str, advice: &str| {
+        let found = report.of(severity);
+        found.iter().any(|finding| finding["check"] == check && finding["advice"].as_str().unwrap().contains(advice))
+    };
+    assert!(!has(&doctor(&program, &[]), "warning", "queue", ""));
+    program.ok(&["queue", "pause"]);
+    assert!(has(&doctor(&program, &[]), "warning", "queue", "everpost queue resume"));
+    std::fs::write(program.data_dir().join("restore.unfinished"), "0").unwrap();
+    assert!(has(&doctor(&program, &[]), "problem", "database", "everpost restore"));
+}

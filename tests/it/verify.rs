@@ -218,3 +218,59 @@ fn the_source_of_a_post_that_an_import_wrote_over_is_proven_too() {
         .execute("UPDATE post_revisions SET source_bytes = set_byte(source_bytes, 20, get_byte(source_bytes, 20) # 4)");
     assert_eq!(found(&program), ["112215823989566555 earlier_source_changed"]);
 }
+
+#[test]
+fn a_flipped_byte_of_what_is_sent_or_of_its_proof_is_found() {
+    let program = Program::new();
+    program.ok(&["account", "create", "ann"]);
+    let database = program.database();
+    database.execute(
+        "WITH actor AS (INSERT INTO remote_actors (uri, host, kind, name, inbox, keys, also_known_as, fetched_at, created_at) \
+         VALUES ('https://a.example/bob', 'a.example', 'Person', '', 'https://a.example/bob/inbox', '[]', '{}', now(), now()) RETURNING id) \
+         INSERT INTO followers (account_id, actor_id, state, follow_uri, follow, created_at, accepted_at) \
+         SELECT (SELECT id FROM accounts), id, 'accepted', 'https://a.example/bob#follow', '{}', now(), now() FROM actor",
+    );
+    program.ok(&["account", "set", "ann", "name=Ann"]);
+    // A key that is retired still proves what it proved.
+    program.ok(&["account", "keys", "rotate"]);
+    let (outcome, report) = verify(&program);
+    assert_eq!((outcome.code, &report["proofs"]), (0, &json!(2)), "{report:#}");
+    let body = database.texts("SELECT body FROM activities ORDER BY id").remove(0);
+    let uri = database.texts("SELECT uri FROM activities ORDER BY id").remove(0);
+    let proof = body.find("\"proof\":").unwrap();
+    let value = body.find("\"proofValue\":\"z").unwrap() + 14;
+    let places = [
+        1,
+        40,
+        body.len() / 3,
+        body.len() / 2,
+        proof + 1,
+        proof + 3,
+        proof + 30,
+        value,
+        value + 20,
+        value + 80,
+        body.len() - 2,
+    ];
+    for at in places {
+        // SQL counts from 1.
+        let flip = format!(
+            "UPDATE activities SET body = overlay(body PLACING chr(ascii(substr(body, {at} + 1, 1)) # 1) FROM {at} + 1 FOR 1) \
+             WHERE id = (SELECT min(id) FROM activities)"
+        );
+        database.execute(&flip);
+        let (outcome, report) = verify(&program);
+        assert_eq!((outcome.code, &report["findings_total"]), (1, &json!(1)), "byte {at} of {body}");
+        let finding = &report["findings"][0];
+        assert_eq!((&finding["damage"], &finding["activity"]), (&json!("proof_broken"), &json!(uri)), "{finding}");
+        database.execute(&flip);
+    }
+    assert_eq!(found(&program), [] as [&str; 0]);
+    database.execute("UPDATE keys SET public_key = (SELECT max(public_key) FROM keys WHERE kind = 'ed25519' AND domain_id IS NOT NULL) WHERE kind = 'ed25519' AND retired_at IS NULL AND account_id IS NOT NULL");
+    assert_eq!(found(&program), [] as [&str; 0], "the new key has proven nothing yet");
+    database.execute("DELETE FROM keys WHERE kind = 'ed25519' AND retired_at IS NOT NULL");
+    assert_eq!(found(&program), ["- proof_broken", "- proof_broken"]);
+    // What was taken back has nothing left to prove.
+    database.execute("UPDATE activities SET body = ''");
+    assert_eq!(verify(&program).1["proofs"], 0);
+}

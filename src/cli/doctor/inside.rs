@@ -1,9 +1,11 @@
 //! The looks at this machine: configuration, disk, keys, database, clock, and whether the server runs.
 
 use super::{Finding, advice};
+use crate::activitystreams::render::timestamp;
 use crate::config::Settings;
 use crate::domain::account::{Account, AccountState};
 use crate::federation::keys::Vault;
+use crate::operations::backup::restore::refuse_unfinished;
 use crate::startup;
 use crate::store::domains::Domain;
 use crate::store::keys::KeyOwner;
@@ -204,6 +206,11 @@ async fn database(settings: &Settings, findings: &mut Vec<Finding>) -> Option<(S
         findings.push(Finding::note(CHECK, "There is no private database yet; the first start makes one."));
         return None;
     }
+    if let Err(error) = refuse_unfinished(&settings.storage.data_dir) {
+        let seen = "A restore was begun and has not ended.";
+        findings.push(Finding::problem(CHECK, seen, format!("{error}.")));
+        return None;
+    }
     let database = match startup::database(settings).await {
         Ok(database) => database,
         Err(error) => {
@@ -263,6 +270,13 @@ async fn contents(
         && let Err(error) = vault.private_key(row)
     {
         findings.push(Finding::problem("keys", format!("{error}"), "Bring the key file back from your backup."));
+    }
+    if let Some(since) = store.queue_figures(Utc::now()).await?.paused {
+        findings.push(Finding::warning(
+            "queue",
+            format!("Nothing is sent to other servers: deliveries are paused since {}.", timestamp(since)),
+            "When that has served its purpose (after a restore: when the old server is gone): everpost queue resume",
+        ));
     }
     let live = inside.accounts.iter().filter(|account| account.state == AccountState::Live).count();
     findings.push(match (inside.accounts.len(), live) {

@@ -4,7 +4,7 @@
 //! had it, and its media lie beside the page. Start with [`items`], then `body.rs` and `markup.rs`.
 
 use super::body::{self, Body, Section};
-use super::{Item, MAX_POST, Page, front_matter, markup, media_of, seconds, web_address};
+use super::{Item, MAX_POST, Page, front_matter, markup, media_of, seconds, told, web_address};
 use crate::domain::snowflake::trusted_time;
 use crate::domain::source::{DateOrigin, Format, PostLink, Skipped, SourceKey, SourceMedia, SourcePost};
 use crate::domain::told::Told;
@@ -63,7 +63,13 @@ impl Bundle<'_> {
         let mut thread = self.thread(&contents)?;
         let mut items = Vec::with_capacity(contents.len() + 1);
         for ((position, section), content) in self.body.sections.iter().enumerate().zip(contents) {
-            items.push(self.post(position, section, content, &mut thread));
+            let layout = (Format::HugoBundle, READER_VERSION);
+            let item = match told::of(self.page, section.link) {
+                Some(told) => told::item(self.page, told, section.line, section.text, layout)
+                    .inspect(|post| thread.last = Some((post.key.clone(), post.reply_to.clone()))),
+                None => self.post(position, section, content, &mut thread),
+            };
+            items.push(item);
         }
         if let Some(line) = self.body.rest {
             let reason = "is text without a source line, so it is not known which post it is".to_owned();

@@ -4,7 +4,7 @@
 //! the converter made itself. Threads stand newest first, the posts of a thread oldest first. Start with [`items`].
 
 use super::body::{Body, Section};
-use super::{Item, MAX_POST, Page, front_matter, hashtags, links, markup, media_of, seconds, site, web_address};
+use super::{Item, MAX_POST, Page, front_matter, hashtags, links, markup, media_of, seconds, site, told, web_address};
 use crate::domain::snowflake::trusted_time;
 use crate::domain::source::{DateOrigin, Format, PostLink, Remark, SourceKey, SourceMedia, SourcePost};
 use crate::domain::told::Told;
@@ -42,7 +42,10 @@ pub fn items(page: &Page<'_>, body: &Body<'_>) -> Vec<Item> {
         if parts.opens {
             last = None;
         }
-        let item = post(page, section, parts, day, position, last.clone());
+        let item = match told::of(page, section.link) {
+            Some(told) => told::item(page, told, section.line, section.text, (Format::HugoDay, READER_VERSION)),
+            None => post(page, section, parts, day, position, last.clone()),
+        };
         if let Ok(post) = &item {
             last = Some((post.key.clone(), post.reply_to.clone()));
         }

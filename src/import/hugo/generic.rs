@@ -4,7 +4,7 @@
 
 use super::front_matter::{self, CANONICAL_KEYS, Picture};
 use super::markdown::{self, Flavour};
-use super::{Item, Page, TOO_DEEP, hashtags, links, markup, media_of, shortcodes, site, web_address};
+use super::{Item, Page, TOO_DEEP, hashtags, links, markup, media_of, shortcodes, site, told, web_address};
 use crate::domain::snowflake::trusted_time;
 use crate::domain::source::{DateOrigin, Format, PostLink, Remark, SourcePost};
 use crate::domain::told::Told;
@@ -26,6 +26,9 @@ pub fn item(page: &Page<'_>, is_html: bool) -> Item {
     let Some((key, url)) = says.canonicals().find_map(|(key, value)| Some((key, web_address(value)?))) else {
         return Err(page.skipped(1, &format!("its {}", stated.unwrap_or_default())));
     };
+    if let Some(told) = told::of(page, says.canonicals().next().map(|(_, value)| value)) {
+        return told::item(page, told, line, page.body(), (Format::HugoPage, READER_VERSION));
+    }
     if page.body().len() > MAX_BODY {
         return Err(page.skipped(line, "is longer than 512 KiB, which other servers would not take"));
     }

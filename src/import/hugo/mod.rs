@@ -1,7 +1,8 @@
 //! Reads the pages of Hugo and Jekyll sites that hold posts, whatever layout each of them has.
 //!
 //! A page is judged by its content, so layouts may be mixed in one tree; a file that no layout knows is none of our
-//! business. Start with [`Reader`]; each layout has a file: `bundle.rs`, `day.rs`, `status.rs`, `generic.rs`.
+//! business. Start with [`Reader`]; each layout has a file: `bundle.rs`, `day.rs`, `status.rs`, `generic.rs`. Of pages that
+//! Everpost wrote itself, `told.rs` reads what else they know.
 
 mod body;
 mod bundle;
@@ -16,14 +17,17 @@ mod site;
 mod status;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use super::files::{File, Tree, one_line};
+use super::mastodon::identity::Identities;
 use super::{ArchiveReader, Error};
 use crate::domain::source::{self, Format, Remark, Skipped, SourceAudience, SourceMedia, SourcePost};
 use crate::domain::told::MediaTold;
 use body::Body;
 use chrono::{DateTime, Datelike, Duration, Utc};
 use front_matter::FrontMatter;
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::Read;
 use std::path::Path;
@@ -47,6 +51,8 @@ pub struct Reader {
     tree: Tree,
     only: Option<Format>,
     now: DateTime<Utc>,
+    /// The keys of posts by their ids, of pages that tell those.
+    identities: RefCell<Identities>,
     /// What the page under way still has to give.
     ready: VecDeque<Item>,
 }
@@ -54,7 +60,7 @@ pub struct Reader {
 impl Reader {
     /// Read `tree`, or what is of the format `only`. Nothing in it can have happened more than a day after `now`.
     pub fn new(tree: Tree, only: Option<Format>, now: DateTime<Utc>) -> Reader {
-        Reader { tree, only, now, ready: VecDeque::new() }
+        Reader { tree, only, now, identities: RefCell::default(), ready: VecDeque::new() }
     }
 }
 
@@ -132,7 +138,8 @@ impl Reader {
         match block.and_then(|block| block.read()) {
             Ok(front_matter) => {
                 let (shown, relative) = (file.shown.as_str(), file.relative.as_path());
-                Ok(Some(Page { shown, relative, text, front_matter, end, lines, now: self.now, tree: &self.tree }))
+                let (tree, identities) = (&self.tree, &self.identities);
+                Ok(Some(Page { shown, relative, text, front_matter, end, lines, now: self.now, tree, identities }))
             }
             Err((line, reason)) => {
                 let is_ours = front_matter::names_canonical(text)
@@ -157,6 +164,7 @@ struct Page<'a> {
     lines: usize,
     now: DateTime<Utc>,
     tree: &'a Tree,
+    identities: &'a RefCell<Identities>,
 }
 
 impl Page<'_> {
@@ -186,7 +194,10 @@ impl Page<'_> {
         let says = &self.front_matter;
         let date = |text: &Option<String>| text.as_deref().and_then(front_matter::date);
         let day = |time: DateTime<Utc>| time.format("%Y-%m-%d %H:%M UTC").to_string();
-        if says.draft {
+        // One that says for whom it is counts as what it says: it must keep its post away from everyone, whatever else
+        // tells of it.
+        let is_kept_away = says.visibility.is_some() && self.audience() == SourceAudience::NotPublic;
+        if says.draft && !is_kept_away {
             return Some("is a draft".into());
         }
         if self.relative.iter().any(|part| part == "_drafts") {

@@ -9,7 +9,7 @@ const MOST: usize = 200_000;
 
 /// The keys of the posts so far, as far as they are not to be seen in their ids.
 #[derive(Debug, Default)]
-pub(super) struct Identities {
+pub(in crate::import) struct Identities {
     /// The key that an object's id would give, to the one that its page gave.
     by_object: HashMap<SourceKey, SourceKey>,
     /// The other way round: a page is one post's only.
@@ -21,7 +21,7 @@ impl Identities {
     ///
     /// A status number in the id decides. Without one the page decides, where it is on the same server, because that is
     /// what other archives of the same posts know; a page that is the top of its server, or another post's, does not.
-    pub(super) fn of(&mut self, id: &Url, page: Option<&Url>) -> PostLink {
+    pub(in crate::import) fn of(&mut self, id: &Url, page: Option<&Url>) -> PostLink {
         let by_id = PostLink::read(id);
         let is_page = |page: &&Url| page.host_str() == id.host_str() && page.port() == id.port() && page.path() != "/";
         let Some(page) = page.filter(is_page).filter(|_| by_id.status.is_none()) else { return by_id };
@@ -39,7 +39,7 @@ impl Identities {
     }
 
     /// The key of the post with that id.
-    pub(super) fn find(&self, id: &Url) -> SourceKey {
+    pub(in crate::import) fn find(&self, id: &Url) -> SourceKey {
         let key = PostLink::read(id).key;
         self.by_object.get(&key).cloned().unwrap_or(key)
     }
@@ -47,7 +47,7 @@ impl Identities {
 
 /// The address of an object. A `bear:` address holds the object's own beside a token that lets one in (Mastodon reads
 /// them since 3.3): the token is a secret and goes no further.
-pub(super) fn address(text: &str) -> Option<Url> {
+pub(in crate::import) fn address(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     if url.scheme() == "bear" {
         let inner = url.query_pairs().find(|(key, _)| key == "u").map(|(_, inner)| inner.into_owned())?;

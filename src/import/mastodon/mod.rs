@@ -3,9 +3,9 @@
 //! It is known by an `outbox.json` that is a collection of activities, in a zip, a tar, a folder, or alone; a file may also
 //! hold one activity on each line. That file is streamed. Start with [`Reader`]; `items.rs` splits the file, `post.rs` makes a post of an item, `identity.rs` says which.
 
-mod identity;
+pub(super) mod identity;
 mod items;
-mod post;
+pub(super) mod post;
 
 use super::container::{Bytes, Closed, Container};
 use super::files::one_line;

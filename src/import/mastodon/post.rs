@@ -136,7 +136,7 @@ impl Reader {
 }
 
 /// The account that an activity is by, with its id, as far as addresses tell: the actor's, else those of the post.
-pub(super) fn author_of(activity: &Activity) -> Option<(String, Author)> {
+pub(in crate::import) fn author_of(activity: &Activity) -> Option<(String, Author)> {
     let actor = activity.actor.clone()?;
     let url = Url::parse(&actor).ok()?;
     let by_actor = Author::of_actor(&url);

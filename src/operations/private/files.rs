@@ -67,15 +67,15 @@ impl Files {
         Ok(PrivateFile { name, media_type: found.media_type, extension: found.extension, bytes: found.bytes })
     }
 
-    /// Open a file into `sink`, and see that it is the one that the name means. If it fails, throw away what `sink` got.
-    /// Blocking.
+    /// Open a file into `sink`, and see that it is the one that the name means; the SHA-256 of what is in it, in hexadecimal
+    /// digits. If it fails, throw away what `sink` got. Blocking.
     pub(super) fn open(
         &self,
         vault: &Vault,
         account: AccountId,
         file: &PrivateFile,
         sink: &mut dyn Write,
-    ) -> Result<(), Error> {
+    ) -> Result<String, Error> {
         let mut source = File::open(self.path(account, &file.name)).map_err(io)?;
         let mut hashing = Hashing { sink, hash: openssl::sha::Sha256::new() };
         vault.open_sealed(&bound(account), &mut source, &mut hashing)?;
@@ -83,7 +83,39 @@ impl Files {
         if hex(&vault.name_of(&bound(account), sha256.as_bytes())?) != file.name {
             return Err(Error::Keys(keys::Error::Closed { what: bound(account) }));
         }
-        Ok(())
+        Ok(sha256)
+    }
+
+    /// Length in bytes and the bytes of a file, sealed as they are; `None` when it is not there. Blocking.
+    pub(in crate::operations) fn closed(&self, account: AccountId, name: &str) -> Result<Option<(u64, File)>, Error> {
+        match File::open(self.path(account, name)) {
+            Ok(file) => Ok(Some((file.metadata().map_err(io)?.len(), file))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io(error)),
+        }
+    }
+
+    /// Put back what [`Files::closed`] gave. On disk before it returns. Blocking.
+    pub(in crate::operations) fn put_back(
+        &self,
+        account: AccountId,
+        name: &str,
+        source: &mut dyn Read,
+    ) -> Result<(), Error> {
+        let path = self.path(account, name);
+        let folder = path.parent().unwrap_or(&self.root);
+        make(folder)?;
+        let mut partial = Partial::create(folder)?;
+        std::io::copy(source, &mut partial.file).map_err(io)?;
+        partial.file.sync_all().map_err(io)?;
+        std::fs::rename(&partial.path, &path).map_err(io)?;
+        partial.renamed = true;
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)
+    }
+
+    /// Whether no account has any.
+    pub(in crate::operations) fn is_empty(&self) -> bool {
+        std::fs::read_dir(&self.root).map_or(true, |mut entries| entries.next().is_none())
     }
 
     /// Whether the file of that name is there.

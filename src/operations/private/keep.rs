@@ -332,7 +332,7 @@ fn failed(error: &Error) -> String {
     format!("it is not public and could not be sealed, so it was left out: {error}")
 }
 
-fn post(source: SourcePost, media: Vec<PrivateMedia>) -> PrivatePost {
+pub(super) fn post(source: SourcePost, media: Vec<PrivateMedia>) -> PrivatePost {
     PrivatePost {
         boost_of: match source.told.kind {
             SourceKind::Boost(of) => Some(of),

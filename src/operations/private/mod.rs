@@ -1,8 +1,10 @@
 //! Posts that were not for everyone: sealed as they are imported, and opened for who has the key file.
 //!
-//! Nothing here leads to a `Post` or a page. `keep.rs` is the import's side, `exported.rs` the export's, `envelope.rs` what is
-//! sealed, `files.rs` the media. Errors, logs and reports name places and numbers, never words.
+//! Nothing here leads to a `Post` or a page. `keep.rs` is the import's side, `exported.rs` the export's, `compare.rs` what
+//! `everpost diff` asks, `envelope.rs` what is sealed, `files.rs` the media. Errors, logs and reports name places and
+//! numbers, never words.
 
+pub(super) mod compare;
 mod envelope;
 mod exported;
 mod files;
@@ -144,7 +146,12 @@ pub async fn forget(app: &App, account: &Account, which: &Which) -> Result<Priva
 /// Remove all private files of an account. The caller holds its import.
 pub(super) async fn erase_files(app: &App, account: &Account) -> Result<(), Error> {
     let (files, id) = (app.private.clone(), account.id);
-    blocking(move || files.erase(id)).await?
+    if !files.has_any(id) {
+        return Ok(());
+    }
+    let lock = app.store.lock_sealed().await?;
+    blocking(move || files.erase(id)).await??;
+    Ok(lock.release().await?)
 }
 
 /// Remove the files that no row names. The caller holds the account's import.
@@ -153,8 +160,10 @@ async fn sweep(app: &App, account: AccountId) -> Result<(), Error> {
     if !files.has_any(account) {
         return Ok(());
     }
+    let lock = app.store.lock_sealed().await?;
     let keep = app.store.list_private_files(account).await?;
-    blocking(move || files.sweep(account, &keep)).await?
+    blocking(move || files.sweep(account, &keep)).await??;
+    Ok(lock.release().await?)
 }
 
 async fn find(app: &App, account: &Account, which: &Which) -> Result<SealedPost, Error> {

@@ -29,7 +29,7 @@ struct Orphan {
 }
 
 /// The numbers of the posts that stand under these keys, in any order.
-pub(super) async fn list_ids(
+pub(in crate::store) async fn list_ids(
     connection: &mut AsyncPgConnection,
     account: AccountId,
     keys: &[&str],

@@ -7,6 +7,8 @@ mod find;
 mod insert;
 mod write;
 
+pub(super) use find::list_ids;
+
 use super::announcements::OfBatch;
 use super::listing::{KeptCounts, count_kept};
 use super::schema::{attachments, post_sources, posts};
@@ -25,6 +27,8 @@ use std::collections::HashMap;
 const IMPORT_LOCK: i32 = 0x6576_6572;
 /// First half of the advisory lock of the media store.
 pub(super) const MEDIA_LOCK: i32 = 0x6d65_6469;
+/// First half of the advisory lock of the sealed files.
+const SEALED_LOCK: i32 = 0x7365_616c;
 
 /// Tries at a batch that collides with another process's.
 const TRIES: u32 = 5;
@@ -39,6 +43,15 @@ impl ImportLock {
     pub(super) async fn media(mut session: AsyncPgConnection) -> Result<ImportLock, Error> {
         diesel::sql_query("SELECT pg_advisory_lock_shared($1, 0)")
             .bind::<Integer, _>(MEDIA_LOCK)
+            .execute(&mut session)
+            .await?;
+        Ok(ImportLock { session })
+    }
+
+    /// Keep sealed files from being removed, or everybody who keeps them so from beginning, on a session of its own.
+    async fn sealed(mut session: AsyncPgConnection, lock: &str) -> Result<ImportLock, Error> {
+        diesel::sql_query(format!("SELECT {lock}($1, 0)"))
+            .bind::<Integer, _>(SEALED_LOCK)
             .execute(&mut session)
             .await?;
         Ok(ImportLock { session })
@@ -95,6 +108,16 @@ impl Store {
             return Err(Error::Busy("another import into this account is running; wait for it to end".to_owned()));
         }
         ImportLock::media(session).await
+    }
+
+    /// Keep every sealed file of a private post from being removed while this is held. Ends with the process.
+    pub async fn hold_sealed(&self) -> Result<ImportLock, Error> {
+        ImportLock::sealed(Object::take(self.connection().await?), "pg_advisory_lock_shared").await
+    }
+
+    /// Take the right to remove sealed files; waits until nobody holds them any more.
+    pub async fn lock_sealed(&self) -> Result<ImportLock, Error> {
+        ImportLock::sealed(Object::take(self.connection().await?), "pg_advisory_lock").await
     }
 
     /// Write a batch of an import in one transaction. The posts of a batch have different keys.

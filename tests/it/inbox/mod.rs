@@ -2,7 +2,7 @@
 
 mod answered;
 mod believed;
-mod far;
+pub mod far;
 mod followed;
 mod kept;
 mod reacted;

@@ -41,6 +41,11 @@ impl Program {
         program
     }
 
+    /// Forget an environment variable.
+    pub fn unset(&mut self, name: &str) {
+        self.environment.retain(|(known, _)| known != name);
+    }
+
     /// Set an environment variable for every later run.
     pub fn set(&mut self, name: &str, value: &str) {
         self.environment.retain(|(known, _)| known != name);

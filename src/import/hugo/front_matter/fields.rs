@@ -71,6 +71,10 @@ impl<'de> Visitor<'de> for Fields {
                     let Many(ids) = pairs.next_value()?;
                     read.descendants = ids.into_iter().filter_map(Value::into_text).collect();
                 }
+                "activities" => {
+                    let value = pairs.next_value::<serde_json::Value>()?;
+                    read.activities = value.as_array().cloned().unwrap_or_default();
+                }
                 "images" => pictures(&mut read.images, pairs.next_value()?),
                 "cover" => pictures(&mut read.cover, pairs.next_value()?),
                 "params" => {

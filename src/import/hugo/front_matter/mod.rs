@@ -60,6 +60,8 @@ pub struct FrontMatter {
     pub tags: Tags,
     /// Its keywords, as written.
     pub keywords: Tags,
+    /// The activities of its posts, on pages that Everpost wrote.
+    pub activities: Vec<serde_json::Value>,
     /// The pictures that belong to it.
     pub images: Vec<Picture>,
     /// The picture that stands on top of it.

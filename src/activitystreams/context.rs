@@ -110,9 +110,7 @@ static ACTOR: LazyLock<Value> = LazyLock::new(|| {
             "value": "schema:value",
             "discoverable": "toot:discoverable",
             "indexable": "toot:indexable",
-            "attributionDomains": { "@id": "toot:attributionDomains", "@container": "@set" },
-            "service": { "@id": "https://www.w3.org/ns/did#service", "@type": "@id" },
-            "serviceEndpoint": { "@id": "https://www.w3.org/ns/did#serviceEndpoint", "@type": "@id" }
+            "attributionDomains": { "@id": "toot:attributionDomains", "@container": "@set" }
         }
     ])
 });

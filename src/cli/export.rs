@@ -127,9 +127,15 @@ impl Export {
         let (output, writer) = self.format.begin(&self.output, &subject, layout, keys)?;
         let bar = Bar::new();
         let show = |progress| bar.show(progress);
-        let summary = match writer {
-            Begun::Archive(writer) => export(&started.app, &subject, writer, &show).await.map_err(anyhow::Error::from),
-            Begun::Site => write_site(&started.app, &subject, output.path(), &show).await,
+        let writing = async {
+            match writer {
+                Begun::Archive(writer) => Ok(export(&started.app, &subject, writer, &show).await?),
+                Begun::Site => write_site(&started.app, &subject, output.path(), &show).await,
+            }
+        };
+        let summary = tokio::select! {
+            summary = writing => summary,
+            _ = tokio::signal::ctrl_c() => anyhow::bail!("it was broken off, and nothing of it is left"),
         };
         bar.bar.finish_and_clear();
         let summary = summary?;

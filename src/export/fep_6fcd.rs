@@ -109,9 +109,8 @@ impl ArchiveWriter for Writer {
     }
 
     fn item(&mut self, item: &Item, _open: &mut Open<'_>) -> Result<(), Error> {
-        let activity = self.wire.activity(item)?;
         if let Some(outbox) = &mut self.outbox {
-            outbox.item(&activity, &mut self.tar.out)?;
+            outbox.item(item, &mut self.wire, &mut self.tar.out)?;
         }
         self.summary.count(item);
         Ok(())

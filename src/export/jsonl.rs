@@ -3,7 +3,6 @@
 use super::wire::{Place, Wire};
 use super::{ArchiveWriter, Error, Item, Open, Subject, Summary};
 use crate::activitystreams::context::ACTIVITYSTREAMS;
-use serde_json::json;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 
@@ -11,25 +10,25 @@ use std::io::{BufWriter, Write};
 pub struct Writer {
     wire: Wire,
     out: BufWriter<File>,
+    line: Vec<u8>,
     summary: Summary,
 }
 
 impl Writer {
     /// Write into a file.
     pub fn new(file: File, subject: &Subject) -> Writer {
-        Writer { wire: Wire::new(subject, Place::Links), out: BufWriter::new(file), summary: Summary::default() }
+        let (wire, out) = (Wire::new(subject, Place::Links), BufWriter::new(file));
+        Writer { wire, out, line: Vec::new(), summary: Summary::default() }
     }
 }
 
 impl ArchiveWriter for Writer {
     fn item(&mut self, item: &Item, _open: &mut Open<'_>) -> Result<(), Error> {
-        let mut activity = self.wire.activity(item)?;
-        if activity.get("@context").is_none() {
-            activity["@context"] = json!(ACTIVITYSTREAMS);
-        }
         // JSON has no line ends but those inside of strings, and there they are escaped.
-        serde_json::to_writer(&mut self.out, &activity).map_err(std::io::Error::from)?;
-        self.out.write_all(b"\n")?;
+        self.line.clear();
+        self.wire.write(item, Some(ACTIVITYSTREAMS), &mut self.line)?;
+        self.line.push(b'\n');
+        self.out.write_all(&self.line)?;
         self.summary.count(item);
         Ok(())
     }

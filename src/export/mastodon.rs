@@ -79,9 +79,8 @@ impl ArchiveWriter for Writer {
     }
 
     fn item(&mut self, item: &Item, _open: &mut Open<'_>) -> Result<(), Error> {
-        let activity = self.wire.activity(item)?;
         if let Some(outbox) = &mut self.outbox {
-            outbox.item(&activity, &mut self.zip)?;
+            outbox.item(item, &mut self.wire, &mut self.zip)?;
         }
         self.summary.count(item);
         Ok(())

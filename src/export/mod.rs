@@ -22,6 +22,7 @@ use crate::domain::source::Format;
 use chrono::{DateTime, Utc};
 use std::io::Read;
 use std::path::PathBuf;
+use zstd::bulk::Decompressor;
 
 /// Why an export did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -121,16 +122,21 @@ pub struct Kept {
 
 impl Kept {
     /// Bytes of an uncompressed source beyond which it is damaged: readers take posts of a few MiB at most.
-    const LARGEST: u64 = 256 << 20;
+    const LARGEST: usize = 256 << 20;
 
     /// The bytes, unpacked; `None` where they are damaged, which `verify` tells.
-    pub fn unpacked(&self) -> Option<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let decoder = zstd::stream::Decoder::new(self.bytes.as_slice()).ok()?;
-        decoder.take(Kept::LARGEST).read_to_end(&mut bytes).ok()?;
-        Some(bytes)
+    pub fn unpacked(&self, unpacker: &mut Unpacker) -> Option<Vec<u8>> {
+        let length = Decompressor::upper_bound(&self.bytes).filter(|length| *length <= Kept::LARGEST)?;
+        if unpacker.0.is_none() {
+            unpacker.0 = Decompressor::new().ok();
+        }
+        unpacker.0.as_mut()?.decompress(&self.bytes, length).ok()
     }
 }
+
+/// Unpacks sources, one after the other: setting it up costs more than a source takes.
+#[derive(Default)]
+pub struct Unpacker(Option<Decompressor<'static>>);
 
 /// A post with what it refers to.
 #[derive(Clone, Debug)]

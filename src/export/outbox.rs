@@ -1,6 +1,7 @@
 //! `outbox.json` as it is written item by item: how many there are is said at the end, when it is known.
 
-use super::Error;
+use super::wire::Wire;
+use super::{Error, Item};
 use crate::activitystreams::context;
 use serde_json::Value;
 use std::io::Write;
@@ -24,12 +25,12 @@ impl Outbox {
     }
 
     /// Add an item.
-    pub(super) fn item(&mut self, activity: &Value, out: &mut dyn Write) -> Result<(), Error> {
+    pub(super) fn item(&mut self, item: &Item, wire: &mut Wire, out: &mut dyn Write) -> Result<(), Error> {
         self.line.clear();
         if self.items > 0 {
             self.line.push(b',');
         }
-        serde_json::to_writer(&mut self.line, activity).map_err(std::io::Error::from)?;
+        wire.write(item, None, &mut self.line)?;
         self.items += 1;
         Ok(out.write_all(&self.line)?)
     }

@@ -2,8 +2,8 @@
 //!
 //! What is not public goes out as the item of an archive that it came from, with its own audience, or for nobody.
 
-use super::{Error, Ids, Item, Media, PublicBoost, PublicPost, Reference, Subject};
-use crate::activitystreams::archived::{self, Names, NotPublic, Refers};
+use super::{Error, Ids, Item, Media, PublicBoost, PublicPost, Reference, Subject, Unpacker};
+use crate::activitystreams::archived::{self, Manner, Names, NotPublic, Refers};
 use crate::domain::post::MediaFile;
 use crate::domain::private::{PrivateMedia, PrivatePost};
 use serde_json::Value;
@@ -18,11 +18,11 @@ pub enum Place {
 }
 
 /// Makes activities of items.
-#[derive(Clone, Debug)]
 pub struct Wire {
     names: Names,
     place: Place,
     subject: Subject,
+    unpacker: Unpacker,
 }
 
 impl Wire {
@@ -32,7 +32,7 @@ impl Wire {
             Ids::Origin => Names::of_origin(&subject.account),
             Ids::Mirror => Names::of_mirror(&subject.account),
         };
-        Wire { names, place, subject: subject.clone() }
+        Wire { names, place, subject: subject.clone(), unpacker: Unpacker::default() }
     }
 
     /// The names that account and posts go by.
@@ -40,13 +40,20 @@ impl Wire {
         &self.names
     }
 
-    /// The activity of an item.
-    pub fn activity(&self, item: &Item) -> Result<Value, Error> {
-        Ok(match item {
-            Item::Post(post) => self.post(post),
-            Item::Boost(boost) => self.boost(boost),
-            Item::Private(post) => self.private(post)?,
-        })
+    /// Write the activity of an item as JSON; with a context, if it is to stand by itself.
+    pub fn write(&mut self, item: &Item, context: Option<&'static str>, out: &mut Vec<u8>) -> Result<(), Error> {
+        let written = match item {
+            Item::Post(post) => self.post(post, context, out),
+            Item::Boost(boost) => self.boost(boost, context, out),
+            Item::Private(post) => {
+                let mut activity = self.private(post)?;
+                if let (Some(context), None) = (context, activity.get("@context")) {
+                    activity["@context"] = context.into();
+                }
+                serde_json::to_writer(out, &activity)
+            }
+        };
+        Ok(written.map_err(std::io::Error::from)?)
     }
 
     /// Where the archive has a file.
@@ -69,24 +76,26 @@ impl Wire {
         self.names.post(other.id, other.object_id.as_deref(), other.canonical_url.as_deref()).id
     }
 
-    fn post(&self, item: &PublicPost) -> Value {
+    fn post(&mut self, item: &PublicPost, context: Option<&'static str>, out: &mut Vec<u8>) -> serde_json::Result<()> {
         let refers = Refers {
             parent: item.parent.as_ref().map(|parent| self.name_of(parent)),
             quoted: item.quoted.as_ref().map(|quoted| self.name_of(quoted)),
         };
         let source = item.source.as_ref().filter(|source| source.format.is_activities());
-        let source = source.and_then(|source| source.unpacked());
-        let path = |file: &MediaFile| match self.place {
+        let source = source.and_then(|source| source.unpacked(&mut self.unpacker));
+        let media = |file: &MediaFile| match self.place {
             Place::Inside(path) => path(&file.sha256, &file.extension),
             Place::Links => self.link(file),
         };
-        archived::create(&item.post, &refers, source.as_deref(), &self.names, &path)
+        let manner = Manner { names: &self.names, media: &media, context };
+        archived::create(&item.post, &refers, source.as_deref(), manner, out)
     }
 
-    fn boost(&self, item: &PublicBoost) -> Value {
+    fn boost(&self, item: &PublicBoost, context: Option<&'static str>, out: &mut Vec<u8>) -> serde_json::Result<()> {
         let ours = item.of.as_ref().filter(|_| self.subject.options.ids == Ids::Mirror);
         let object = ours.map_or_else(|| item.boost.object.clone(), |of| self.name_of(of));
-        archived::announce(&item.boost, item.object_id.as_deref(), &object, &self.names)
+        let manner = Manner { names: &self.names, media: &|_| String::new(), context };
+        archived::announce(&item.boost, item.object_id.as_deref(), &object, manner, out)
     }
 
     fn private(&self, post: &PrivatePost) -> Result<Value, Error> {

@@ -1,28 +1,29 @@
 //! Posts as the archive of their own server has them: activities of an `outbox.json`, and the actor beside it.
 //!
 //! What `read/` takes out of such an archive stands in it again, so that an export is read back as what it was made of.
-//! Start with [`Names`], then [`create`]; `actor.rs` is the account, `withheld.rs` what is not public. What other servers are
-//! served is `render.rs`.
+//! Start with [`Names`], then [`create`]; `note.rs` is the post, `told.rs` what its source alone tells, `actor.rs` the account,
+//! `withheld.rs` what is not public. What other servers are served is `render.rs`.
 
 mod actor;
+mod note;
+mod told;
 mod withheld;
 
 pub use actor::{Beside, actor, key_pair};
 pub use withheld::{NotPublic, for_nobody, plain_document, readdress};
 
 use super::context::PUBLIC;
-use super::read;
 use super::render::timestamp;
 use crate::domain::account::Account;
 use crate::domain::ids::PostId;
-use crate::domain::post::{Attachment, Boost, MediaFile, Post, Visibility};
+use crate::domain::post::{Boost, MediaFile, Post, Visibility};
 use crate::domain::snowflake;
-use crate::domain::source::{MediaKind, PostLink, web_address};
-use crate::domain::told::{Poll, PollOption};
+use crate::domain::source::{PostLink, web_address};
 use crate::domain::urls::{AccountUrls, DomainUrls};
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use note::Note;
+use serde::Serialize;
+use told::Told;
 
 /// By what names the account and its posts go in an archive.
 #[derive(Clone, Debug)]
@@ -30,6 +31,7 @@ pub struct Names {
     ours: bool,
     urls: AccountUrls,
     actor: String,
+    followers: String,
     /// The server whose pages hashtags link to.
     server: DomainUrls,
 }
@@ -55,13 +57,14 @@ impl Names {
         let server =
             author.map_or_else(|| urls.domain().clone(), |author| DomainUrls::new(&format!("https://{}", author.host)));
         let actor = account.source_actor.clone().or(usual).unwrap_or_else(|| urls.actor());
-        Names { ours: false, actor, server, urls }
+        Names { ours: false, followers: format!("{actor}/followers"), actor, server, urls }
     }
 
     /// Those that they have here.
     pub fn of_mirror(account: &Account) -> Names {
         let urls = account.urls();
-        Names { ours: true, actor: urls.actor(), server: urls.domain().clone(), urls }
+        let (actor, followers) = (urls.actor(), urls.under("followers"));
+        Names { ours: true, actor, followers, server: urls.domain().clone(), urls }
     }
 
     /// The id of the account.
@@ -70,8 +73,8 @@ impl Names {
     }
 
     /// The collection of its followers.
-    pub fn followers(&self) -> String {
-        format!("{}/followers", self.actor)
+    pub fn followers(&self) -> &str {
+        &self.followers
     }
 
     /// What a post is called that has this number here, and had this id and page where it first stood.
@@ -91,8 +94,8 @@ impl Names {
         stated.map_or_else(|| self.urls.under_note(id, "activity"), str::to_owned)
     }
 
-    fn audience(&self, visibility: Visibility) -> (Vec<String>, Vec<String>) {
-        let (public, followers) = (vec![PUBLIC.to_owned()], vec![self.followers()]);
+    fn audience(&self, visibility: Visibility) -> (Vec<&str>, Vec<&str>) {
+        let (public, followers) = (vec![PUBLIC], vec![self.followers()]);
         match visibility {
             Visibility::Public => (public, followers),
             Visibility::Unlisted => (followers, public),
@@ -109,227 +112,84 @@ pub struct Refers {
     pub quoted: Option<String>,
 }
 
-/// The Create of a post.
+/// How activities are written.
+#[derive(Clone, Copy)]
+pub struct Manner<'a> {
+    /// By what names.
+    pub names: &'a Names,
+    /// Where in the archive a file is. Of one that is missing stands what the source called it.
+    pub media: &'a dyn Fn(&MediaFile) -> String,
+    /// The context of an activity that stands by itself.
+    pub context: Option<&'static str>,
+}
+
+/// An activity of an archive.
+#[derive(Serialize)]
+struct Activity<'a, T> {
+    #[serde(rename = "@context", skip_serializing_if = "Option::is_none")]
+    context: Option<&'static str>,
+    id: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    actor: &'a str,
+    published: &'a str,
+    to: &'a [&'a str],
+    cc: &'a [&'a str],
+    object: T,
+}
+
+/// Write the Create of a post as JSON.
 ///
 /// `source` are the bytes of the archive's item that it was read from, if it was read from one: they tell the few things
-/// that are kept nowhere else. `media` says where in the archive a file is; of one that is missing stands what the source
-/// called it.
+/// that are kept nowhere else.
 pub fn create(
     post: &Post,
     refers: &Refers,
     source: Option<&[u8]>,
-    names: &Names,
-    media: &dyn Fn(&MediaFile) -> String,
-) -> Value {
+    manner: Manner<'_>,
+    out: &mut Vec<u8>,
+) -> serde_json::Result<()> {
+    let names = manner.names;
     let told = source.map(Told::read).unwrap_or_default();
     let Named { id, activity } = names.post(post.id, post.object_id.as_deref(), post.canonical_url.as_deref());
-    let activity = told.activity.clone().filter(|_| !names.ours).unwrap_or(activity);
     let (to, mut cc) = names.audience(post.visibility);
-    cc.extend(post.details.mentions.iter().map(|who| who.href.clone()));
+    cc.extend(post.details.mentions.iter().map(|who| who.href.as_str()));
     let published = published(post.published, &id);
-    let object = note(post, refers, &told, names, (&id, &published), (&to, &cc), media);
-    json!({
-        "id": activity,
-        "type": "Create",
-        "actor": names.actor,
-        "published": published,
-        "to": to,
-        "cc": cc,
-        "object": object,
-    })
-}
-
-/// The Announce of a boost. `object` is what it passes on.
-pub fn announce(boost: &Boost, object_id: Option<&str>, object: &str, names: &Names) -> Value {
-    let id = names.boost(boost.id, object_id);
-    let (to, cc) = names.audience(boost.visibility);
-    json!({
-        "published": published(boost.published, &id),
-        "id": id,
-        "type": "Announce",
-        "actor": names.actor,
-        "to": to,
-        "cc": cc,
-        "object": object,
-    })
-}
-
-fn note(
-    post: &Post,
-    refers: &Refers,
-    told: &Told,
-    names: &Names,
-    (id, published): (&str, &str),
-    (to, cc): (&[String], &[String]),
-    media: &dyn Fn(&MediaFile) -> String,
-) -> Value {
-    let details = &post.details;
-    let is_other = details.object_type.is_some();
-    let kind = match (&details.object_type, &details.poll) {
-        (Some(kind), _) => kind.as_str(),
-        (None, Some(_)) => "Question",
-        (None, None) => "Note",
+    let object = Note::new(post, refers, &told, manner, (&id, &published), (&to, &cc));
+    let activity = Activity {
+        context: manner.context,
+        id: told.activity.as_deref().filter(|_| !names.ours).unwrap_or(&activity),
+        kind: "Create",
+        actor: &names.actor,
+        published: &published,
+        to: &to,
+        cc: &cc,
+        object,
     };
-    // As it was written there, but where only our own ids mean anything.
-    let answers =
-        details.answers.as_ref().filter(|_| !names.ours || refers.parent.is_none()).or(refers.parent.as_ref());
-    let quote = details.quote.as_ref().filter(|_| !names.ours || refers.quoted.is_none()).or(refers.quoted.as_ref());
-    let page = match (names.ours, &post.canonical_url) {
-        (true, _) => names.urls.page(post.id),
-        (false, Some(page)) => page.clone(),
-        (false, None) => id.to_owned(),
+    serde_json::to_writer(out, &activity)
+}
+
+/// Write the Announce of a boost as JSON. `object` is what it passes on.
+pub fn announce(
+    boost: &Boost,
+    object_id: Option<&str>,
+    object: &str,
+    manner: Manner<'_>,
+    out: &mut Vec<u8>,
+) -> serde_json::Result<()> {
+    let id = manner.names.boost(boost.id, object_id);
+    let (to, cc) = manner.names.audience(boost.visibility);
+    let activity = Activity {
+        context: manner.context,
+        id: &id,
+        kind: "Announce",
+        actor: &manner.names.actor,
+        published: &published(boost.published, &id),
+        to: &to,
+        cc: &cc,
+        object,
     };
-    // Of what is no short post the summary is a warning only where it is marked as sensitive.
-    let sensitive = post.sensitive || is_other && post.warning.is_some();
-    let summary = post.warning.as_ref().map(|warning| json!(warning));
-    let summary = summary.or_else(|| told.summary.clone().filter(|_| is_other && !sensitive));
-    let mut note = json!({
-        "id": id,
-        "type": kind,
-        "summary": summary,
-        "inReplyTo": answers,
-        "published": published,
-        "url": page,
-        "attributedTo": names.actor,
-        "to": to,
-        "cc": cc,
-        "sensitive": sensitive,
-        "atomUri": id,
-        "inReplyToAtomUri": answers,
-        "content": post.content.as_str(),
-    });
-    let mut set = |key: &str, value: Value| note[key] = value;
-    if let Some(title) = &details.title {
-        set("name", json!(title));
-    }
-    match content_map(post) {
-        Some(map) => set("contentMap", map),
-        None => post.language.iter().for_each(|language| set("language", json!(language))),
-    }
-    let updated = post.updated.filter(|at| *at > post.published);
-    if let Some(updated) = updated {
-        set("updated", json!(moment(updated)));
-    }
-    // The conversation of a post whose parent is not to be told of would tell of it.
-    let hides_parent = told.is_answer && details.answers.is_none();
-    if names.ours {
-        let context = names.urls.context(post.context);
-        set("conversation", json!(context));
-        set("context", json!(context));
-        if let Some(old) = post.object_id.as_ref().filter(|_| post.object_id_stated) {
-            set("previously", json!([{ "id": old }]));
-        }
-    } else if !hides_parent {
-        told.conversation.iter().for_each(|value| set("conversation", value.clone()));
-        told.context.iter().for_each(|value| set("context", value.clone()));
-    }
-    if let Some(written) = &told.written {
-        set("source", written.clone());
-    }
-    set("attachment", post.attachments.iter().map(|attachment| document(attachment, media)).collect());
-    set("tag", tags(post, told, names));
-    if let Some(quote) = quote {
-        for key in ["quote", "_misskey_quote", "quoteUri"] {
-            set(key, json!(quote));
-        }
-    }
-    let totals =
-        [("replies", details.totals.replies), ("likes", details.totals.likes), ("shares", details.totals.boosts)];
-    for (key, total) in totals {
-        if let Some(total) = total {
-            set(key, json!({ "id": format!("{id}/{key}"), "type": "Collection", "totalItems": total }));
-        }
-    }
-    if let Some(poll) = &details.poll {
-        question(poll, &mut note);
-    }
-    note
-}
-
-/// The text by language; `None` where no language is known, or there is no text to say it of.
-fn content_map(post: &Post) -> Option<Value> {
-    let content = post.content.as_str();
-    let others = &post.details.languages;
-    if others.is_empty() {
-        let language = post.language.as_ref().filter(|_| !content.is_empty())?;
-        return Some(json!({ language: content }));
-    }
-    Some(others.iter().map(|(language, html)| (language.clone(), json!(html.as_str()))).collect::<Map<_, _>>().into())
-}
-
-fn question(poll: &Poll, note: &mut Value) {
-    let option = |option: &PollOption| {
-        let mut replies = json!({ "type": "Collection" });
-        if let Some(votes) = option.votes {
-            replies["totalItems"] = json!(votes);
-        }
-        json!({ "type": "Note", "name": option.name, "replies": replies })
-    };
-    let options: Value = poll.options.iter().map(option).collect();
-    note[if poll.multiple { "anyOf" } else { "oneOf" }] = options;
-    let times = [("endTime", poll.ends), ("closed", poll.closed)];
-    for (key, at) in times {
-        if let Some(at) = at {
-            note[key] = json!(moment(at));
-        }
-    }
-    if let Some(voters) = poll.voters {
-        note["votersCount"] = json!(voters);
-    }
-}
-
-/// An attachment: what the source told of it, and where that told nothing, what was found in the file.
-fn document(attachment: &Attachment, media: &dyn Fn(&MediaFile) -> String) -> Value {
-    let Attachment { file, kind, alt, source_url, told } = attachment;
-    let picture = file.as_ref().and_then(|file| file.picture.as_ref());
-    let known = told.media_type.clone().or_else(|| file.as_ref().map(|file| file.media_type.clone()));
-    let class = match (&known, kind) {
-        (Some(_), _) => "Document",
-        (None, MediaKind::Image) => "Image",
-        (None, MediaKind::Video) => "Video",
-        (None, MediaKind::Audio) => "Audio",
-    };
-    let size = told.size.or_else(|| picture.map(|picture| (picture.width, picture.height)));
-    let blurhash = told.blurhash.clone().or_else(|| picture.and_then(|picture| picture.blurhash.clone()));
-    let mut document = json!({
-        "type": class,
-        // Archive readers take a type for granted.
-        "mediaType": known.unwrap_or_else(|| "application/octet-stream".to_owned()),
-        "url": file.as_ref().map_or_else(|| source_url.clone(), media),
-        "name": alt,
-        "blurhash": blurhash,
-    });
-    if let Some((x, y)) = told.focal_point {
-        document["focalPoint"] = json!([x, y]);
-    }
-    if let Some((width, height)) = size {
-        document["width"] = json!(width);
-        document["height"] = json!(height);
-    }
-    if let Some(duration) = &told.duration {
-        document["duration"] = json!(duration);
-    }
-    if let Some(icon) = &told.icon {
-        document["icon"] = json!({ "type": "Image", "url": icon });
-    }
-    document
-}
-
-/// People, hashtags as its source spells them, custom emoji.
-fn tags(post: &Post, told: &Told, names: &Names) -> Value {
-    let mentions = post.details.mentions.iter();
-    let mentions = mentions.map(|who| json!({ "type": "Mention", "href": who.href, "name": who.name }));
-    let is_same = told.tags.iter().map(|tag| tag.to_lowercase()).eq(post.tags.iter().cloned());
-    let spelled = if is_same { &told.tags } else { &post.tags };
-    let hashtags = spelled.iter().zip(&post.tags);
-    let hashtags = hashtags.map(
-        |(spelled, tag)| json!({ "type": "Hashtag", "href": names.server.tag(tag), "name": format!("#{spelled}") }),
-    );
-    let emoji = post.details.emoji.iter().map(|emoji| match &emoji.url {
-        Some(url) => json!({ "type": "Emoji", "name": emoji.shortcode, "icon": { "type": "Image", "url": url } }),
-        None => json!({ "type": "Emoji", "name": emoji.shortcode }),
-    });
-    mentions.chain(hashtags).chain(emoji).collect()
+    serde_json::to_writer(out, &activity)
 }
 
 /// A time, as exactly as it is known.
@@ -341,51 +201,4 @@ fn moment(at: DateTime<Utc>) -> String {
 fn published(at: DateTime<Utc>, id: &str) -> String {
     let status = web_address(id).and_then(|url| PostLink::read(&url).status);
     if status.and_then(snowflake::time_of) == Some(at) { timestamp(at) } else { moment(at) }
-}
-
-/// What an item of an archive tells of its post that is kept nowhere but in its bytes.
-#[derive(Debug, Default)]
-struct Told {
-    activity: Option<String>,
-    conversation: Option<Value>,
-    context: Option<Value>,
-    written: Option<Value>,
-    summary: Option<Value>,
-    is_answer: bool,
-    /// Hashtags as spelled.
-    tags: Vec<String>,
-}
-
-/// The members of an item that matter here; the others are passed over.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Members {
-    id: Value,
-    conversation: Value,
-    context: Value,
-    source: Value,
-    summary: Value,
-    in_reply_to: Value,
-    tag: Value,
-    object: Option<Box<Members>>,
-}
-
-impl Told {
-    /// What an item tells; nothing if it cannot be read, which `verify` tells.
-    fn read(item: &[u8]) -> Told {
-        let Ok(mut outer) = serde_json::from_slice::<Members>(item) else { return Told::default() };
-        let inner = outer.object.take();
-        let activity = inner.is_some().then(|| outer.id.as_str().map(str::to_owned)).flatten();
-        let object = inner.map_or(outer, |inner| *inner);
-        let some = |value: Value| Some(value).filter(|value| !value.is_null());
-        Told {
-            activity,
-            conversation: some(object.conversation),
-            context: some(object.context),
-            written: some(object.source),
-            summary: some(object.summary),
-            is_answer: !object.in_reply_to.is_null(),
-            tags: read::spelled(Some(&object.tag)),
-        }
-    }
 }

@@ -13,8 +13,13 @@ const PUBLIC: &str = "https://www.w3.org/ns/activitystreams#Public";
 
 type Zip = Vec<(String, Vec<u8>)>;
 
-/// Every fixture of Mastodon's, imported and exported again.
-async fn zips() -> Vec<Zip> {
+/// Every fixture of Mastodon's, imported and exported again; once for all tests.
+async fn zips() -> &'static [Zip] {
+    static ZIPS: tokio::sync::OnceCell<Vec<Zip>> = tokio::sync::OnceCell::const_new();
+    ZIPS.get_or_init(make_zips).await
+}
+
+async fn make_zips() -> Vec<Zip> {
     let (app, folder) = (TestApp::start().await, tempfile::tempdir().unwrap());
     let mut zips = Vec::new();
     let names = [

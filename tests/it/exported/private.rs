@@ -166,8 +166,10 @@ async fn a_private_page_is_for_nobody() {
     post.format = everpost::domain::source::Format::HugoPage;
     let subject = everpost::export::Subject { account, options: Options::default(), now: super::now() };
     let place = everpost::export::wire::Place::Links;
-    let wire = everpost::export::wire::Wire::new(&subject, place);
-    let activity = wire.activity(&everpost::export::Item::Private(Box::new(post))).unwrap();
+    let mut wire = everpost::export::wire::Wire::new(&subject, place);
+    let mut line = Vec::new();
+    wire.write(&everpost::export::Item::Private(Box::new(post)), None, &mut line).unwrap();
+    let activity: Value = serde_json::from_slice(&line).unwrap();
     for value in [&activity, &activity["object"]] {
         assert_eq!((&value["to"], &value["cc"]), (&json!([]), &json!([])));
     }

@@ -1,6 +1,6 @@
 //! An account's posts, from the store into an archive that a writer makes, in batches.
 //!
-//! What the writers are given and how they write says `crate::export`. Start with [`export`].
+//! What the writers are given and how they write says `crate::export`. Start with [`export()`].
 
 use super::private::{self, Files, Pages};
 use super::{App, Error, blocking};

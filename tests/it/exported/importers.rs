@@ -58,15 +58,15 @@ async fn the_zip_has_mastodons_members_and_shapes() {
         for needed in ["outbox.json", "actor.json", "likes.json", "bookmarks.json"] {
             assert!(names.contains(needed), "{needed} is missing");
         }
-        let outbox = json_of(&zip, "outbox.json");
+        let outbox = json_of(zip, "outbox.json");
         assert_eq!((&outbox["id"], &outbox["type"]), (&"outbox.json".into(), &"OrderedCollection".into()));
-        assert_eq!(outbox["totalItems"].as_u64().unwrap() as usize, items(&zip).len());
+        assert_eq!(outbox["totalItems"].as_u64().unwrap() as usize, items(zip).len());
         assert!(outbox["@context"].is_array());
         for name in ["likes.json", "bookmarks.json"] {
-            let list = json_of(&zip, name);
+            let list = json_of(zip, name);
             assert_eq!((&list["id"], list["orderedItems"].as_array().unwrap().len()), (&name.into(), 0));
         }
-        let actor = json_of(&zip, "actor.json");
+        let actor = json_of(zip, "actor.json");
         assert_eq!((&actor["outbox"], &actor["likes"]), (&"outbox.json".into(), &"likes.json".into()));
         for (key, stem) in [("icon", "avatar."), ("image", "header.")] {
             if let Some(url) = actor[key]["url"].as_str() {
@@ -77,7 +77,7 @@ async fn the_zip_has_mastodons_members_and_shapes() {
             let parts: Vec<&str> = name.split('/').collect();
             assert_eq!((&parts[..2], parts[8]), (["media_attachments", "files"].as_slice(), "original"), "{name}");
         }
-        for item in items(&zip) {
+        for item in items(zip) {
             assert!(item.get("@context").is_none(), "items have no context of their own");
         }
     }
@@ -86,7 +86,7 @@ async fn the_zip_has_mastodons_members_and_shapes() {
 #[tokio::test]
 async fn sharkey_finds_context_audience_files_and_chains() {
     for zip in zips().await {
-        let actor = json_of(&zip, "actor.json");
+        let actor = json_of(zip, "actor.json");
         let context = actor["@context"].as_array().expect("it calls .some on it");
         assert!(!context.iter().any(|entry| entry.as_str().is_some_and(|text| text.contains("litepub"))));
         let mut by_name: HashMap<&str, &str> = HashMap::new();
@@ -97,7 +97,7 @@ async fn sharkey_finds_context_audience_files_and_chains() {
                 "files are found by their last part"
             );
         }
-        let items = items(&zip);
+        let items = items(zip);
         let mut taken = 0;
         for item in notes(&items) {
             let (to, cc) = (texts(&item["to"]), texts(&item["cc"]));
@@ -123,7 +123,7 @@ async fn sharkey_finds_context_audience_files_and_chains() {
 #[tokio::test]
 async fn nextcloud_social_finds_ids_words_audience_and_paths_in_the_zip() {
     for zip in zips().await {
-        for item in notes(&items(&zip)) {
+        for item in notes(&items(zip)) {
             let object = &item["object"];
             assert!(!object["id"].as_str().unwrap().is_empty());
             let (to, cc) = (texts(&object["to"]), texts(&object["cc"]));
@@ -144,9 +144,9 @@ async fn nextcloud_social_finds_ids_words_audience_and_paths_in_the_zip() {
 #[tokio::test]
 async fn slurp_can_read_every_member_as_the_type_that_it_expects() {
     for zip in zips().await {
-        let actor = json_of(&zip, "actor.json");
+        let actor = json_of(zip, "actor.json");
         let (id, followers) = (actor["id"].as_str().unwrap(), actor["followers"].as_str().unwrap());
-        let items = items(&zip);
+        let items = items(zip);
         for item in notes(&items) {
             let object = &item["object"];
             for key in ["id", "url", "content", "published"] {
@@ -187,14 +187,14 @@ async fn marl_finds_its_two_files_media_by_their_paths_and_votes_that_it_can_add
     for zip in zips().await {
         let names: HashSet<&str> = zip.iter().map(|(name, _)| name.as_str()).collect();
         assert!(names.contains("actor.json") && names.contains("outbox.json"));
-        let actor = json_of(&zip, "actor.json");
+        let actor = json_of(zip, "actor.json");
         for key in ["icon", "image"] {
             if !actor[key].is_null() {
                 assert_eq!(actor[key]["type"], "Image");
                 assert!(names.contains(actor[key]["url"].as_str().unwrap()) && actor[key]["mediaType"].is_string());
             }
         }
-        for item in items(&zip) {
+        for item in items(zip) {
             assert!(chrono::DateTime::parse_from_rfc3339(item["published"].as_str().unwrap()).is_ok());
             assert!(item["id"].as_str().unwrap().split('/').count() > 2, "the last but one part is the number");
             assert!(item["object"].is_string() || item["object"].is_object());
@@ -222,8 +222,8 @@ async fn marl_finds_its_two_files_media_by_their_paths_and_votes_that_it_can_add
 #[tokio::test]
 async fn fossilphant_finds_every_member_that_it_takes_for_granted() {
     for zip in zips().await {
-        assert!(json_of(&zip, "actor.json")["name"].is_string());
-        for item in items(&zip).iter().filter(|item| item["type"] == "Create") {
+        assert!(json_of(zip, "actor.json")["name"].is_string());
+        for item in items(zip).iter().filter(|item| item["type"] == "Create") {
             let (id, object) = (item["id"].as_str().unwrap(), &item["object"]);
             assert!(id.starts_with("https://") && id.ends_with("/activity") && id.contains("/statuses/"), "{id}");
             assert!(object["url"].is_string() && object["content"].is_string() && object["sensitive"].is_boolean());

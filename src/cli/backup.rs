@@ -111,9 +111,7 @@ pub(super) fn ask(question: &str) -> anyhow::Result<String> {
                   EVERPOST_BACKUP_PASSPHRASE";
     ensure!(std::io::stdin().is_terminal(), nobody);
     eprint!("{question}: ");
-    let line = Term::stderr().read_secure_line().context(nobody);
-    eprintln!();
-    line
+    Term::stderr().read_secure_line().context(nobody)
 }
 
 fn ask_twice() -> anyhow::Result<Passphrase> {

@@ -6,6 +6,8 @@ use crate::export::hugo::Layout;
 use crate::export::output::Output;
 use crate::export::{self, ArchiveWriter, Ids, Options, Subject, Summary};
 use crate::federation::keys;
+use crate::http::site;
+use crate::operations::App;
 use crate::operations::export::{Progress, export, key_files};
 use crate::startup::Started;
 use chrono::{DateTime, Days, NaiveDate, Utc};
@@ -70,6 +72,8 @@ enum FormatName {
     Csv,
     /// A line of JSON for each activity, media as links
     Jsonl,
+    /// A folder of pages for any web server, with a search
+    Site,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -123,8 +127,14 @@ impl Export {
         let (output, writer) = self.format.begin(&self.output, &subject, layout, keys)?;
         let bar = Bar::new();
         let show = |progress| bar.show(progress);
+        let writing = async {
+            match writer {
+                Begun::Archive(writer) => Ok(export(&started.app, &subject, writer, &show).await?),
+                Begun::Site => write_site(&started.app, &subject, output.path(), &show).await,
+            }
+        };
         let summary = tokio::select! {
-            summary = export(&started.app, &subject, writer, &show) => summary,
+            summary = writing => summary,
             _ = tokio::signal::ctrl_c() => anyhow::bail!("it was broken off, and nothing of it is left"),
         };
         bar.bar.finish_and_clear();
@@ -161,10 +171,10 @@ impl FormatName {
         subject: &Subject,
         layout: LayoutName,
         keys: Vec<KeyFile>,
-    ) -> Result<(Output, Box<dyn ArchiveWriter>), export::Error> {
+    ) -> Result<(Output, Begun), export::Error> {
         let secret = subject.options.include_private || !keys.is_empty();
         let inside = |name: String| if place.is_dir() { place.join(name) } else { place.to_owned() };
-        Ok(match self {
+        let (output, writer): (Output, Box<dyn ArchiveWriter>) = match self {
             FormatName::Mastodon => {
                 let token = keys::token().map_err(|error| export::Error::Refused(error.to_string()))?;
                 let name = export::mastodon::file_name(subject.now, &token);
@@ -197,8 +207,37 @@ impl FormatName {
                 let writer = export::jsonl::Writer::new(output.open()?, subject);
                 (output, Box::new(writer))
             }
-        })
+            // It is for everyone, so it has no place for what is not.
+            FormatName::Site if subject.options.include_private => {
+                let why = "a site is for everyone: leave --include-private away, or take --format mastodon or jsonl";
+                return Err(export::Error::Refused(why.to_owned()));
+            }
+            FormatName::Site => return Ok((Output::folder(place, false)?, Begun::Site)),
+        };
+        Ok((output, Begun::Archive(writer)))
     }
+}
+
+/// What an export is written by.
+enum Begun {
+    /// A writer, which is given each post once.
+    Archive(Box<dyn ArchiveWriter>),
+    /// What makes a site, which looks at the posts itself.
+    Site,
+}
+
+async fn write_site(
+    app: &App,
+    subject: &Subject,
+    folder: &Path,
+    show: &(dyn Fn(Progress) + Sync),
+) -> anyhow::Result<Summary> {
+    let admits = |at, tags: &[String]| subject.options.admits(at, tags);
+    let wanted = site::Wanted { account: &subject.account, admits: &admits, now: subject.now };
+    let progress = |done, total| show(Progress::Posts(done, total));
+    let site::Written { posts, boosts, media, media_missing, notes } =
+        site::write(app, &wanted, folder, &progress).await?;
+    Ok(Summary { posts, boosts, media, media_missing, notes, ..Summary::default() })
 }
 
 /// A bar with rate and remaining time on a terminal, a plain line now and then elsewhere.

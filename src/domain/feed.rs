@@ -1,6 +1,6 @@
 //! How the history of a feed is cut into documents that can be kept.
 //!
-//! The feed itself has what is newest, and behind it stand archive documents, each with its own entries (RFC 5005, section 4;
+//! The feed itself has what is newest; behind it are archive documents, each with its own entries (RFC 5005, section 4;
 //! decision 0031). Start with [`Outline`].
 
 use super::ids::PostId;

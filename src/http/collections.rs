@@ -377,7 +377,7 @@ pub(super) async fn below(
     account: &Account,
     post: &Post,
     places: &[thread::Place],
-) -> Result<BelowPost, Error> {
+) -> Result<BelowPost, crate::store::Error> {
     let urls = account.urls();
     let below = thread::below(places, post.id);
     let ours = |ids: &[PostId]| ids.iter().map(|id| urls.note(*id)).collect::<Vec<String>>();

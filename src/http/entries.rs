@@ -212,10 +212,7 @@ impl PostView {
         let elsewhere = |url: &Option<String>, is_here: bool| {
             url.as_deref().filter(|url| !is_here && is_web_address(url)).map(LinkView::new)
         };
-        let tag = |name: &String| TagView {
-            name: format!("#{name}"),
-            url: paths.page_at(urls.domain().base(), urls.domain().tag(name)),
-        };
+        let tag = |name: &String| TagView { name: format!("#{name}"), url: paths.tag(urls.domain(), name) };
         PostView {
             id_attr: format!("p{}", post.id),
             published_iso: timestamp(post.published),

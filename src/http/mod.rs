@@ -24,6 +24,7 @@ pub mod pages;
 pub mod paths;
 pub mod requests;
 pub mod respond;
+pub mod site;
 pub mod tls;
 pub mod views;
 pub mod wellknown;

@@ -2,6 +2,18 @@
 //!
 //! Pages are made by the same views and templates for both. Must never know what a page shows.
 
+use crate::domain::urls::DomainUrls;
+
+/// Longest name of a folder that every file system takes, in bytes.
+const LONGEST: usize = 200;
+
+/// The folder of a hashtag in a static site, which is its name as file servers look for it; `None` where no file system has
+/// such a name.
+pub fn folder(tag: &str) -> Option<&str> {
+    let bad = tag.is_empty() || tag.len() > LONGEST || tag.starts_with('.') || tag.contains(['/', '\\']);
+    (!bad && !tag.contains(char::is_control)).then_some(tag)
+}
+
 /// How a page writes addresses of ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Paths {
@@ -43,6 +55,14 @@ impl Paths {
         }
     }
 
+    /// The page of a hashtag. One whose name no folder can have has none in a static site, where the list of all stands for it.
+    pub fn tag(&self, urls: &DomainUrls, tag: &str) -> String {
+        match self.is_site() && folder(tag).is_none() {
+            true => self.page("/tags"),
+            false => self.page_at(urls.base(), urls.tag(tag)),
+        }
+    }
+
     /// A page whose whole URL is `url`, below `base`. Where the server would be asked it stays whole.
     pub fn page_at(&self, base: &str, url: String) -> String {
         match url.strip_prefix(base).filter(|_| self.is_site()) {
@@ -66,5 +86,17 @@ mod tests {
         assert_eq!(Paths::of_server().page_at("https://a.example", tag()), tag());
         assert_eq!(Paths::of_site(1).page_at("https://a.example", tag()), "../tags/x/");
         assert_eq!(Paths::of_site(1).page_at("https://b.example", tag()), tag());
+    }
+
+    #[test]
+    fn only_names_that_every_file_system_takes_are_folders() {
+        assert_eq!(folder("blåbær"), Some("blåbær"));
+        for bad in ["", ".", "..", ".x", "a/b", "a\\b", "a\u{7}", &"ü".repeat(101)] {
+            assert_eq!(folder(bad), None, "{bad}");
+        }
+        let urls = DomainUrls::new("https://a.example");
+        assert_eq!(Paths::of_site(2).tag(&urls, "blåbær"), "../../tags/bl%C3%A5b%C3%A6r/");
+        assert_eq!(Paths::of_site(2).tag(&urls, "a/b"), "../../tags/");
+        assert_eq!(Paths::of_server().tag(&urls, "a/b"), "https://a.example/tags/a%2Fb");
     }
 }

@@ -363,6 +363,7 @@ fn paused_deliveries_and_a_restore_that_has_not_ended_are_found() {
     assert!(!has(&doctor(&program, &[]), "warning", "queue", ""));
     program.ok(&["queue", "pause"]);
     assert!(has(&doctor(&program, &[]), "warning", "queue", "everpost queue resume"));
+    std::fs::create_dir_all(program.data_dir()).unwrap();
     std::fs::write(program.data_dir().join("restore.unfinished"), "0").unwrap();
     assert!(has(&doctor(&program, &[]), "problem", "database", "everpost restore"));
 }

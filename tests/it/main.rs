@@ -38,6 +38,7 @@ mod running;
 mod schema;
 mod secrets;
 mod signatures;
+mod site;
 mod support;
 mod tls;
 mod together;

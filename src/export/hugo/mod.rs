@@ -1,6 +1,7 @@
-//! `hugo`: pages of a site. The text of each post as HTML in the layout that converters know, its media where Hugo serves
-//! them, and all else that is known of it as an activity in the front matter, where our own reader finds it again.
+//! `hugo`: pages of a site, in the layouts that converters write.
 //!
+//! The text of each post is HTML, its media are where Hugo serves them, and all else that is known of it is an activity in
+//! the front matter, where our own reader finds it again.
 //! A page holds posts of one visibility. What is not public is a draft in a folder of its own, whatever the layout is: Hugo
 //! publishes neither drafts nor the files beside them. Start with [`Writer`]; `page.rs` is what a page looks like.
 

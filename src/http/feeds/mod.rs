@@ -1,6 +1,6 @@
-//! Feeds of an account and of a hashtag, for people without an account of their own: Atom, RSS and JSON Feed.
+//! Feeds of an account and of a hashtag, for people without an account of their own.
 //!
-//! The whole history stands behind them in archive documents (RFC 5005, section 4; decision 0031).
+//! Atom, RSS and JSON Feed, with the whole history behind them in archive documents (RFC 5005, section 4; decision 0031).
 //! They show what the pages show, to whom the pages show it. Start with [`of_account`].
 
 pub mod formats;

@@ -2,7 +2,7 @@
 
 use super::{archive, contents, files, with_key};
 use crate::inbox::far::{Far, Person, Sending};
-use crate::private_postgres::{Place, until, write_archive};
+use crate::private_postgres::{Place, Running, until, write_archive};
 use everpost::federation::signature::{Head, Signer};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -57,10 +57,11 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// Wait until the database of a place answers.
-fn is_up(place: &Place) {
-    place.postmaster();
-    until("its database is there", 30, || place.texts("SELECT 1").ok());
+/// A server, once it listens: then its database is not one that a command before has still to stop.
+fn serve(place: &Place) -> Running {
+    let server = place.start(&["serve"]);
+    until("the server listens", 60, || server.said().contains("listening").then_some(()));
+    server
 }
 
 const ADDED: [&str; 6] = ["posts", "imports", "attachments", "followers", "replies", "received"];
@@ -141,8 +142,7 @@ fn a_backup_under_write_load_is_one_moment_and_comes_back_whole() {
         new
     };
     let loaded = restored(&file);
-    let server = loaded.start(&["serve"]);
-    is_up(&loaded);
+    let server = serve(&loaded);
     for ((table, before), after) in ADDED.iter().zip(&before).zip(&after) {
         let here = added(&loaded, table);
         assert!(before.is_subset(&here), "{table}: what was there before is there");
@@ -156,11 +156,10 @@ fn a_backup_under_write_load_is_one_moment_and_comes_back_whole() {
     drop(server);
 
     let same = restored(&quiet);
-    let mut server = old.start(&["serve"]);
-    let other = same.start(&["serve"]);
+    let mut server = serve(&old);
+    let other = serve(&same);
     let settled = ["deliveries:", "delivery_hosts:", "delivery_wakes:", "errands:", "servers:"];
     let rows = |place: &Place| {
-        is_up(place);
         let mut rows = contents(|query| place.texts(query).unwrap());
         rows.retain(|row| !settled.iter().any(|table| row.starts_with(table)));
         rows

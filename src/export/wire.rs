@@ -40,6 +40,13 @@ impl Wire {
         &self.names
     }
 
+    /// The activity of an item.
+    pub fn activity(&mut self, item: &Item) -> Result<Value, Error> {
+        let mut bytes = Vec::new();
+        self.write(item, None, &mut bytes)?;
+        Ok(serde_json::from_slice(&bytes).map_err(std::io::Error::from)?)
+    }
+
     /// Write the activity of an item as JSON; with a context, if it is to stand by itself.
     pub fn write(&mut self, item: &Item, context: Option<&'static str>, out: &mut Vec<u8>) -> Result<(), Error> {
         let written = match item {

@@ -2,12 +2,16 @@
 
 use super::{archive, contents, files, with_key};
 use crate::inbox::far::{Far, Person, Sending};
-use crate::private_postgres::{Place, Running, until, write_archive};
+use crate::private_postgres::{Place, until, write_archive};
+use crate::support::{Program, TestDatabase};
 use everpost::federation::signature::{Head, Signer};
+use everpost::postgres::{PrivatePostgres, Settings};
+use everpost::store::Store;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// Send something signed to the shared inbox; whether it was taken.
@@ -43,9 +47,9 @@ fn send(place: &Place, person: &Person, activity: &serde_json::Value) -> bool {
 }
 
 /// The keys of what is only ever added to in this test.
-fn added(place: &Place, table: &str) -> BTreeSet<String> {
+fn added(texts: impl Fn(&str) -> Vec<String>, table: &str) -> BTreeSet<String> {
     let key = if table == "received" { "encode(hash, 'hex')" } else { "id::text" };
-    place.texts(&format!("SELECT {key} FROM {table}")).unwrap().into_iter().collect()
+    texts(&format!("SELECT {key} FROM {table}")).into_iter().collect()
 }
 
 /// Ends the load when it goes.
@@ -57,11 +61,14 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// A server, once it listens: then its database is not one that a command before has still to stop.
-fn serve(place: &Place) -> Running {
-    let server = place.start(&["serve"]);
-    until("the server listens", 60, || server.said().contains("listening").then_some(()));
-    server
+/// Hold on to the database of a place, with no server that could change anything in it.
+fn hold(place: &Place) -> PrivatePostgres {
+    let settings = Settings {
+        data_dir: place.dir.clone(),
+        exe: env!("CARGO_BIN_EXE_everpost").into(),
+        path_var: std::env::var_os("PATH"),
+    };
+    PrivatePostgres::attach(&settings, &|url| Store::probe(url).map_err(|error| error.to_string())).unwrap()
 }
 
 const ADDED: [&str; 6] = ["posts", "imports", "attachments", "followers", "replies", "received"];
@@ -117,57 +124,49 @@ fn a_backup_under_write_load_is_one_moment_and_comes_back_whole() {
         let _stop = Stop(&stop);
         let under_load = || imported.load(Ordering::Relaxed) > 0 && taken.load(Ordering::Relaxed) > 20;
         until("the load is there", 60, || under_load().then_some(()));
-        before.extend(ADDED.map(|table| added(&old, table)));
+        before.extend(ADDED.map(|table| added(|query| old.texts(query).unwrap(), table)));
         let (imports, messages) = (imported.load(Ordering::Relaxed), taken.load(Ordering::Relaxed));
         let made = old.run(&["backup", file.to_str().unwrap()]);
         assert_eq!(made.code, 0, "{made:?}");
         assert!(taken.load(Ordering::Relaxed) > messages, "messages came in meanwhile");
         until("an import ended after it", 60, || (imported.load(Ordering::Relaxed) > imports).then_some(()));
     });
-    let after = ADDED.map(|table| added(&old, table));
+    let after = ADDED.map(|table| added(|query| old.texts(query).unwrap(), table));
     let quiet = old.program.scratch().join("b");
     // Now nothing is written any more, and every row can be compared.
     server.end("TERM");
-    old.ok(&["queue", "pause"]);
     old.ok(&["backup", quiet.to_str().unwrap()]);
 
-    let restored = |file: &std::path::Path| {
-        let mut new = Place::new();
-        new.program.set("EVERPOST_SERVER__PUBLIC_URL", &base);
+    // The one into another server's database, the other into a private one.
+    let restore = |new: &mut Program, file: &Path| {
+        new.set("EVERPOST_SERVER__PUBLIC_URL", &base);
         new.ok(&["restore", file.to_str().unwrap()]);
-        let key = new.dir.join("everpost.key");
-        new.program.set("EVERPOST_SECRETS__KEY_FILE", key.to_str().unwrap());
+        let key = new.data_dir().join("everpost.key");
+        new.set("EVERPOST_SECRETS__KEY_FILE", key.to_str().unwrap());
         let verified = new.ok(&["verify"]);
         assert!(verified.starts_with("Everything is whole."), "{verified}");
-        new
     };
-    let loaded = restored(&file);
-    let server = serve(&loaded);
+    let database = TestDatabase::empty();
+    let mut loaded = Program::private();
+    loaded.set("EVERPOST_DATABASE__URL", &database.url());
+    restore(&mut loaded, &file);
     for ((table, before), after) in ADDED.iter().zip(&before).zip(&after) {
-        let here = added(&loaded, table);
+        let here = added(|query| database.texts(query), table);
         assert!(before.is_subset(&here), "{table}: what was there before is there");
         assert!(here.is_subset(after), "{table}: and nothing that never was");
     }
     // One moment: every activity that was received has had its effect, and none twice.
     let likes = "SELECT coalesce(sum(likes), 0)::text || ' ' || (SELECT count(*) FROM reactions WHERE kind = 'like') FROM echoes";
-    let counted = loaded.texts(likes).unwrap();
+    let counted = database.texts(likes);
     let (told, there) = counted[0].split_once(' ').unwrap();
     assert_eq!(told, there, "what is counted is there");
-    drop(server);
 
-    let same = restored(&quiet);
-    let mut server = serve(&old);
-    let other = serve(&same);
-    let settled = ["deliveries:", "delivery_hosts:", "delivery_wakes:", "errands:", "servers:"];
-    let rows = |place: &Place| {
-        let mut rows = contents(|query| place.texts(query).unwrap());
-        rows.retain(|row| !settled.iter().any(|table| row.starts_with(table)));
-        rows
-    };
+    let mut same = Place::new();
+    restore(&mut same.program, &quiet);
+    let _held = (hold(&old), hold(&same));
+    let rows = |place: &Place| contents(|query| place.texts(query).unwrap());
     assert_eq!(rows(&same), rows(&old));
     for folder in ["media", "private"] {
         assert_eq!(files(&same.dir.join(folder)), files(&old.dir.join(folder)), "{folder}");
     }
-    server.end("TERM");
-    drop(other);
 }

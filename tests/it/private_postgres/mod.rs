@@ -5,4 +5,4 @@ mod place;
 mod refusals;
 mod takeover;
 
-pub use place::{Place, Running, kill, until, write_archive};
+pub use place::{Place, kill, until, write_archive};

@@ -63,13 +63,6 @@ impl Wire {
         Ok(written.map_err(std::io::Error::from)?)
     }
 
-    /// The activity of an item, to be changed before it is written.
-    pub fn activity(&mut self, item: &Item) -> Result<Value, Error> {
-        let mut written = Vec::new();
-        self.write(item, None, &mut written)?;
-        Ok(serde_json::from_slice(&written).map_err(std::io::Error::from)?)
-    }
-
     /// Where the archive has a file.
     pub fn path(&self, media: &Media) -> String {
         match (self.place, media) {

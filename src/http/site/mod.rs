@@ -2,7 +2,7 @@
 //!
 //! It has the pages of the server as files, its objects beside them, and a search that needs no server (decision 0032).
 //! The history is walked once from the newest post to the oldest, and once more for each hashtag; memory depends on the
-//! largest conversation and on how many hashtags there are. Start with [`write`].
+//! largest conversation and on how many hashtags there are. Start with [`write`](fn@write).
 
 mod files;
 mod lists;

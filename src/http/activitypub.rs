@@ -8,7 +8,7 @@ use super::pages;
 use super::respond::{ACTIVITY_JSON, Document, OBJECT_AGE};
 use crate::activitystreams::context;
 use crate::activitystreams::render::{self, Replies};
-use crate::domain::account::{Account, AccountState, Handle};
+use crate::domain::account::{Account, AccountState};
 use crate::domain::ids::PostId;
 use crate::domain::post::{Boost, Post, Stored, Tombstone};
 use crate::operations::announcements::public_keys;
@@ -190,8 +190,7 @@ pub(super) enum Found {
 /// noted as seen by them.
 pub(super) async fn find_account(data: &Data, here: &Here, handle: &str) -> Result<Found, Error> {
     let nobody = || Error::not_found("There is no such account here.");
-    let parsed = Handle::parse(handle).ok().filter(|parsed| parsed.as_str() == handle).ok_or_else(nobody)?;
-    let account = here.find_account(data, &parsed).await?.ok_or_else(nobody)?;
+    let account = here.find_exactly(data, handle).await?.ok_or_else(nobody)?;
     match account.state {
         AccountState::Live => {
             expose(data, here, &account, &[], Utc::now()).await?;

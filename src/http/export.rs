@@ -5,7 +5,7 @@
 use super::Data;
 use super::error::Error;
 use super::extract::{Here, bearer};
-use crate::domain::account::{AccountState, Handle};
+use crate::domain::account::AccountState;
 use crate::domain::token::Scope;
 use crate::operations::{self, tokens};
 use actix_web::body::SizedStream;
@@ -41,22 +41,12 @@ pub async fn export(
 ) -> Result<HttpResponse, Error> {
     let now = Utc::now();
     let nobody = || Error::not_found("There is no such account.");
-    let parsed = Handle::parse(&path).ok().filter(|parsed| parsed.as_str() == *path).ok_or_else(nobody)?;
-    let account = here.find_account(&data, &parsed).await?;
+    let account = here.find_exactly(&data, &path).await?;
     let account = account.filter(|account| !matches!(account.state, AccountState::Gone { .. })).ok_or_else(nobody)?;
     let given = bearer(&request).ok_or_else(Error::needs_token)?;
-    let token = match tokens::check(&data, given, Scope::Export, now).await? {
-        Some(token) => token,
-        // Whoever has another token of ours is told that it is the wrong one.
-        None => {
-            let mut known = false;
-            for scope in Scope::ALL {
-                known |= tokens::check(&data, given, scope, now).await?.is_some();
-            }
-            return Err(if known { Error::forbidden(WRONG_TOKEN) } else { Error::needs_token() });
-        }
-    };
-    if token.account != Some(account.id) {
+    // Whoever has another token of ours is told that it is the wrong one.
+    let token = tokens::find(&data, given, now).await?.ok_or_else(Error::needs_token)?;
+    if token.account != Some(account.id) || !token.scopes.contains(&Scope::Export) {
         return Err(Error::forbidden(WRONG_TOKEN));
     }
     let busy = || Error::later("another export is under way", RETRY_AFTER);

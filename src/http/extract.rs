@@ -23,6 +23,14 @@ pub struct Here {
 }
 
 impl Here {
+    /// The account at exactly that handle on this domain, whatever its state: objects have one spelling of their address.
+    pub async fn find_exactly(&self, data: &Data, handle: &str) -> Result<Option<Arc<Account>>, Error> {
+        match Handle::parse(handle).ok().filter(|parsed| parsed.as_str() == handle) {
+            Some(parsed) => self.find_account(data, &parsed).await,
+            None => Ok(None),
+        }
+    }
+
     /// The account of a handle on this domain, whatever its state.
     pub async fn find_account(&self, data: &Data, handle: &Handle) -> Result<Option<Arc<Account>>, Error> {
         let place = self.cache.as_ref().and_then(|cache| Some((cache, cache.moment()?)));

@@ -7,7 +7,7 @@ use super::error::Error;
 use super::extract::{self, Here};
 use super::limits::{self, Limits, Room};
 use super::{Data, requests};
-use crate::domain::account::{AccountState, Handle};
+use crate::domain::account::AccountState;
 use crate::domain::remote::host_of;
 use crate::federation::signature::{self, Head};
 use crate::operations::receive::authenticate::{Refusal, Sent, authenticate};
@@ -51,8 +51,7 @@ pub async fn of_account(
     payload: Payload,
 ) -> Result<HttpResponse, Error> {
     let nobody = || Error::not_found("There is no such account here.");
-    let parsed = Handle::parse(&handle).ok().filter(|parsed| parsed.as_str() == *handle).ok_or_else(nobody)?;
-    match here.find_account(&data, &parsed).await?.ok_or_else(nobody)?.state {
+    match here.find_exactly(&data, &handle).await?.ok_or_else(nobody)?.state {
         AccountState::Live => take(&data, &here, &limits, &request, payload).await,
         AccountState::Draft => Err(nobody()),
         AccountState::Gone { .. } => Err(Error::gone("This account was deleted.")),

@@ -46,13 +46,17 @@ pub async fn revoke(app: &App, account: Option<&Account>, id: TokenId) -> Result
     }
 }
 
-/// The token with that text, if it has this scope. It says itself which account it is for.
-pub async fn check(app: &App, text: &str, scope: Scope, now: DateTime<Utc>) -> Result<Option<Token>, Error> {
+/// The token with that text, whatever it is for.
+pub async fn find(app: &App, text: &str, now: DateTime<Utc>) -> Result<Option<Token>, Error> {
     if !text.starts_with(PREFIX) {
         return Ok(None);
     }
-    let found = app.store.use_token(&hash(text), now).await?;
-    Ok(found.filter(|token| token.scopes.contains(&scope)))
+    Ok(app.store.use_token(&hash(text), now).await?)
+}
+
+/// The token with that text, if it has this scope. It says itself which account it is for.
+pub async fn check(app: &App, text: &str, scope: Scope, now: DateTime<Utc>) -> Result<Option<Token>, Error> {
+    Ok(find(app, text, now).await?.filter(|token| token.scopes.contains(&scope)))
 }
 
 fn hash(text: &str) -> [u8; 32] {

@@ -7,6 +7,7 @@ use crate::domain::ids::AccountId;
 use crate::store::snapshot::Table;
 use openssl::sha::Sha256;
 use serde::{Deserialize, Serialize};
+use std::io::{self, Read};
 
 /// The form that this version writes, and the highest that it reads.
 pub(super) const FORMAT: u32 = 1;
@@ -72,8 +73,9 @@ impl Sum {
         self.hash.update(format!("{name}\n{length}\n").as_bytes());
     }
 
-    pub(super) fn update(&mut self, bytes: &[u8]) {
-        self.hash.update(bytes);
+    /// Whatever is read through this is summed up.
+    pub(super) fn reading<'a>(&'a mut self, source: &'a mut dyn Read) -> Passing<'a> {
+        Passing { source, sum: self, passed: 0 }
     }
 
     /// What the end says of everything so far.
@@ -81,6 +83,29 @@ impl Sum {
         let digest = self.hash.clone().finish();
         let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         End { members: self.members, bytes: self.bytes, sha256, ..End::default() }
+    }
+}
+
+/// Sums up the bytes of a member while it is read.
+pub(super) struct Passing<'a> {
+    source: &'a mut dyn Read,
+    sum: &'a mut Sum,
+    passed: u64,
+}
+
+impl Passing<'_> {
+    /// How many there were so far.
+    pub(super) fn passed(&self) -> u64 {
+        self.passed
+    }
+}
+
+impl Read for Passing<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read(buffer)?;
+        self.sum.hash.update(&buffer[..count]);
+        self.passed += count as u64;
+        Ok(count)
     }
 }
 

@@ -98,7 +98,7 @@ pub(super) fn walk(
             continue;
         }
         sum.begin(&name, length);
-        let mut passing = Passing { source: &mut entry, sum: &mut sum, passed: 0 };
+        let mut passing = sum.reading(&mut entry);
         match &manifest {
             None if name == FIRST => manifest = Some(read_manifest(path, &mut passing)?),
             None => return Err(refused(path, "it is no backup of Everpost")),
@@ -112,7 +112,7 @@ pub(super) fn walk(
             }
         }
         io::copy(&mut passing, &mut io::sink()).map_err(damaged)?;
-        if passing.passed != length {
+        if passing.passed() != length {
             return Err(refused(path, "it is cut short"));
         }
     }
@@ -211,22 +211,6 @@ fn undecryptable(path: &Path, error: &age::DecryptError) -> Error {
         Why::InvalidHeader | Why::InvalidMac | Why::Io(_) => "the start of it is damaged or cut short",
     };
     refused(path, why)
-}
-
-/// Sums up whatever is read through it.
-struct Passing<'a> {
-    source: &'a mut dyn Read,
-    sum: &'a mut Sum,
-    passed: u64,
-}
-
-impl Read for Passing<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.source.read(buffer)?;
-        self.sum.update(&buffer[..count]);
-        self.passed += count as u64;
-        Ok(count)
-    }
 }
 
 /// Counts what is read of a file.

@@ -154,9 +154,10 @@ impl Writer<'_> {
         header.set_mode(0o600);
         header.set_mtime(self.order.time);
         self.sum.begin(name, length);
-        let mut passing = Passing { source, sum: &mut self.sum, done: &self.order.done, passed: 0 };
+        let mut source = Counted { source, done: &self.order.done };
+        let mut passing = self.sum.reading(&mut source);
         self.tar.append_data(&mut header, name, &mut passing)?;
-        match passing.passed == length {
+        match passing.passed() == length {
             true => Ok(()),
             false => Err(io::Error::other(format!("{name} changed while it was read"))),
         }
@@ -229,19 +230,15 @@ impl Writer<'_> {
 
 const DAMAGED: &str = "its bytes are not those of its name";
 
-/// Sums up whatever is read through it.
-struct Passing<'a> {
+/// Counts what is read through it, for who watches.
+struct Counted<'a> {
     source: &'a mut dyn Read,
-    sum: &'a mut Sum,
     done: &'a AtomicU64,
-    passed: u64,
 }
 
-impl Read for Passing<'_> {
+impl Read for Counted<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.source.read(buffer)?;
-        self.sum.update(&buffer[..count]);
-        self.passed += count as u64;
         self.done.fetch_add(count as u64, Ordering::Relaxed);
         Ok(count)
     }

@@ -1,13 +1,13 @@
 //! An export as Mastodon's zip against the same bytes going through the same zip compressor alone, in turns.
 
 use crate::figure::{Figure, Limit};
-use crate::place::{Place, memory};
+use crate::place::{Place, watch};
 use crate::{Wanted, mastodon};
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter};
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
@@ -56,17 +56,10 @@ fn export(place: &Place, settings: &[(&str, &str)], zip: &Path) -> (f64, f64) {
     let begun = Instant::now();
     let mut command = place.command(settings);
     command.args(["export", "--format", "mastodon", "--json", "--output"]).arg(zip).stdout(Stdio::null());
-    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
-    let mut peak = 0.0_f64;
-    let status = loop {
-        peak = peak.max(memory(child.id(), "VmHWM").unwrap_or_default());
-        match child.try_wait().unwrap() {
-            Some(status) => break status,
-            None => std::thread::sleep(Duration::from_millis(10)),
-        }
-    };
+    let child = command.stderr(Stdio::null()).spawn().unwrap();
+    let (status, peak) = watch(child);
     assert!(status.success(), "the export failed");
-    (begun.elapsed().as_secs_f64(), peak / 1024.0)
+    (begun.elapsed().as_secs_f64(), peak)
 }
 
 /// The bytes of a zip's outbox, and the seconds that they take through the compressor into a file. They are unpacked before.

@@ -1,12 +1,12 @@
 //! An import against Postgres's COPY of the same rows into the same tables with their indexes, in turns.
 
 use crate::figure::{Figure, Limit};
-use crate::place::{Place, memory};
+use crate::place::{Place, watch};
 use crate::{Wanted, mastodon};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The tables that an import writes, each after those that it refers to.
 const TABLES: [&str; 9] =
@@ -76,28 +76,21 @@ fn import(place: &Place, url: &str, data: &Path, archive: &Path) -> (f64, f64) {
     let said = place.path("import.said");
     let begun = Instant::now();
     let mut command = place.command(&settings);
-    let mut child = command
+    let child = command
         .arg("import")
         .arg(archive)
         .stdout(Stdio::null())
         .stderr(std::fs::File::create(&said).unwrap())
         .spawn()
         .unwrap();
-    let mut peak = 0.0_f64;
-    let status = loop {
-        peak = peak.max(memory(child.id(), "VmHWM").unwrap_or_default());
-        match child.try_wait().unwrap() {
-            Some(status) => break status,
-            None => std::thread::sleep(Duration::from_millis(10)),
-        }
-    };
+    let (status, peak) = watch(child);
     let took = begun.elapsed().as_secs_f64();
     let said = std::fs::read_to_string(said).unwrap();
     assert!(status.success(), "the import failed: {said}");
     if let Some((_, stages)) = said.lines().find_map(|line| line.split_once("what the stages of the import took ")) {
         println!("stages: {stages}");
     }
-    (took, peak / 1024.0)
+    (took, peak)
 }
 
 /// Write the rows out, and copy them into an empty database; the seconds of the second.

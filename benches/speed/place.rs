@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// The program that is measured.
@@ -195,8 +195,20 @@ impl Drop for Server {
     }
 }
 
+/// Wait for the end of a process: how it ended, and the peak of its memory in MiB.
+pub fn watch(mut child: Child) -> (ExitStatus, f64) {
+    let mut peak = 0.0_f64;
+    loop {
+        peak = peak.max(memory(child.id(), "VmHWM").unwrap_or_default());
+        match child.try_wait().unwrap() {
+            Some(status) => return (status, peak / 1024.0),
+            None => std::thread::sleep(Duration::from_millis(10)),
+        }
+    }
+}
+
 /// A line of `/proc/<pid>/status` in KiB; `None` once the process has ended.
-pub fn memory(pid: u32, name: &str) -> Option<f64> {
+fn memory(pid: u32, name: &str) -> Option<f64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     line.trim().trim_end_matches(" kB").trim().parse().ok()
